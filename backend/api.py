@@ -1,0 +1,210 @@
+"""The product's contents: every operation with the function that does it."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+
+from backend.context import Info
+from backend.db import residents
+from backend.db.pool import acquire
+from backend.errors import Refusal
+from backend.messages import message
+
+# Fields are named like modules, and a class body would take the one for the other: hence `on_`.
+from backend.resolvers import follows as on_follows
+from backend.resolvers import groups as on_groups
+from backend.resolvers import ideas as on_ideas
+from backend.resolvers import leaderboards as on_leaderboards
+from backend.resolvers import nodes as on_nodes
+from backend.resolvers import notifications as on_notifications
+from backend.resolvers import responses as on_responses
+from backend.resolvers import sessions as on_sessions
+from backend.resolvers import votes as on_votes
+from backend.schema.enums import UserErrorCode
+from backend.schema.errors import UserError
+from backend.schema.follows import SetFollowPayload
+from backend.schema.groups import Group, GroupConnection, GroupPayload
+from backend.schema.idea_inputs import IdeaPayload, SetVotePayload
+from backend.schema.ideas import Idea, IdeaConnection, SimilarIdea
+from backend.schema.leaderboards import LeaderboardConnection, LeaderboardEntry
+from backend.schema.municipalities import Municipality, Official, municipality
+from backend.schema.nodes import Node
+from backend.schema.notifications import MarkNotificationsReadPayload, Notification
+from backend.schema.responses import Response, ResponsePayload
+from backend.schema.scalars import SCALARS
+from backend.schema.sessions import SessionPayload
+from backend.schema.viewer import Viewer, viewer
+
+P = ParamSpec("P")
+Payload = TypeVar("Payload")
+
+
+def this_municipality(info: Info) -> Municipality | None:
+    return municipality(info)
+
+
+async def this_viewer(info: Info) -> Viewer | None:
+    context = info.context
+    if context.viewer.resident_id is None:
+        return None
+    async with acquire(context.pool) as conn:
+        row = await residents.resident_by_id(
+            conn, municipality_id=context.municipality_id, id=context.viewer.resident_id
+        )
+    return viewer(row) if row else None
+
+
+def mutation(
+    resolver: Callable[P, Awaitable[Payload]], payload: Callable[..., Payload], description: str
+) -> Any:  # Any: strawberry's field, which stands for its value
+    """A field for a use case: what it refuses becomes `errors` of its payload, what it changed is told at once."""
+
+    @wraps(resolver)
+    async def resolve(*args: P.args, **kwargs: P.kwargs) -> Payload:
+        info: Info = kwargs["info"] if "info" in kwargs else args[0]  # type: ignore[assignment] # every resolver's first
+        try:
+            done = await resolver(*args, **kwargs)
+        except Refusal as refusal:
+            return payload(errors=[_user_error(info, refusal)])
+        info.context.services.projector.hurry()
+        return done
+
+    return strawberry.field(resolver=resolve, description=description)
+
+
+def _user_error(info: Info, refusal: Refusal) -> UserError:
+    return UserError(
+        code=UserErrorCode(refusal.code),
+        message=message(refusal.reason, info.context.locale, refusal.values),
+        field=list(refusal.field) if refusal.field else None,
+    )
+
+
+@strawberry.type(description="What can be read. Anybody may ask; what is seen depends on who asks.")
+class Query:
+    node: Node | None = strawberry.field(
+        resolver=on_nodes.node, description="The object with an id; null where there is nothing to see."
+    )
+    nodes: list[Node | None] = strawberry.field(
+        resolver=on_nodes.nodes,
+        description="In the order asked; null where there is nothing to see or the id is malformed.",
+    )
+    municipality: Municipality | None = strawberry.field(
+        resolver=this_municipality, description="The municipality this request is for."
+    )
+    viewer: Viewer | None = strawberry.field(resolver=this_viewer, description="The signed-in caller, or null.")
+    ideas: IdeaConnection | None = strawberry.field(
+        resolver=on_ideas.ideas_list, description="Listed ideas, filtered and in order."
+    )
+    leaderboard: LeaderboardConnection | None = strawberry.field(
+        resolver=on_leaderboards.leaderboard,
+        description="Ranked ideas, served from Redis; PostgreSQL decides what is true.",
+    )
+    similar_ideas: list[SimilarIdea] | None = strawberry.field(
+        resolver=on_ideas.similar_ideas,
+        description="Ideas that resemble a text the resident is still typing, most alike first.",
+    )
+    groups: GroupConnection | None = strawberry.field(resolver=on_groups.groups, description="Groups, newest first.")
+    contact: Official | None = strawberry.field(
+        resolver=on_ideas.contact, description="Who in the municipality answers for a theme in a district."
+    )
+
+
+@strawberry.type(description="What can be done. At most four in a request, done one after the other.")
+class Mutation:
+    register_device: SessionPayload | None = mutation(
+        on_sessions.register_device,
+        SessionPayload,
+        "An anonymous account for this device: enough to throw ideas, vote and follow.",
+    )
+    refresh_session: SessionPayload | None = mutation(
+        on_sessions.refresh_session,
+        SessionPayload,
+        "New tokens for a session; the refresh token changes with every use.",
+    )
+    submit_idea: IdeaPayload | None = mutation(
+        on_ideas.submit_idea,
+        IdeaPayload,
+        "Throws an idea. It has a responsible official and a clock from its first minute.",
+    )
+    edit_idea: IdeaPayload | None = mutation(
+        on_ideas.edit_idea,
+        IdeaPayload,
+        "Absent keeps, null clears. Title and body are fixed once somebody else has voted: "
+        "later changes are new ideas.",
+    )
+    withdraw_idea: IdeaPayload | None = mutation(
+        on_ideas.withdraw_idea,
+        IdeaPayload,
+        "Takes an idea back: by its author or its group's contacts, not after a decision.",
+    )
+    set_vote: SetVotePayload | None = mutation(
+        on_votes.set_vote,
+        SetVotePayload,
+        "States whether the caller's vote stands. Repeating it changes nothing.",
+    )
+    set_follow: SetFollowPayload | None = mutation(
+        on_follows.set_follow,
+        SetFollowPayload,
+        "States whether the caller follows something. Repeating it changes nothing.",
+    )
+    mark_notifications_read: MarkNotificationsReadPayload | None = mutation(
+        on_notifications.mark_notifications_read,
+        MarkNotificationsReadPayload,
+        "Marks the caller's notifications as read, all up to and including one.",
+    )
+    create_group: GroupPayload | None = mutation(
+        on_groups.create_group, GroupPayload, "Founds a group, registered or informal; the caller becomes its contact."
+    )
+    join_group: GroupPayload | None = mutation(
+        on_groups.join_group, GroupPayload, "Member at once in open groups, PENDING where a contact approves."
+    )
+    approve_member: GroupPayload | None = mutation(
+        on_groups.approve_member, GroupPayload, "Lets somebody who asked into the group. Contacts only."
+    )
+    leave_group: GroupPayload | None = mutation(
+        on_groups.leave_group, GroupPayload, "Leaves a group. The last contact can't leave a group with members."
+    )
+    respond_to_idea: ResponsePayload | None = mutation(
+        on_responses.respond_to_idea,
+        ResponsePayload,
+        "Officials of the department that owns the case, and coordinators. Appends to the idea's responses.",
+    )
+    hide_idea: IdeaPayload | None = mutation(
+        on_ideas.hide_idea,
+        IdeaPayload,
+        "Hides an idea from everybody but moderators and its author. Moderators; the reason is kept and shown to the "
+        "author.",
+    )
+    show_idea: IdeaPayload | None = mutation(
+        on_ideas.show_idea, IdeaPayload, "Shows a hidden idea again. Moderators; the reason is kept."
+    )
+
+
+@strawberry.type(description="What can be watched, over graphql-transport-ws or server-sent events.")
+class Subscription:
+    leaderboard_changed: AsyncGenerator[list[LeaderboardEntry] | None, None] = strawberry.subscription(
+        resolver=on_leaderboards.leaderboard_changed,
+        description="The board's first places: the present state first, then whenever they change, "
+        "at most once a second.",
+    )
+    idea_changed: AsyncGenerator[Idea | None, None] = strawberry.subscription(
+        resolver=on_nodes.idea_changed,
+        description="An idea: the present state first, then whenever its votes, status or responses change, "
+        "at most once a second.",
+    )
+    notification_received: AsyncGenerator[Notification | None, None] = strawberry.subscription(
+        resolver=on_notifications.notification_received, description="The caller's new notifications as they come."
+    )
+
+
+schema = strawberry.Schema(
+    query=Query,
+    mutation=Mutation,
+    subscription=Subscription,
+    types=[Group, Response],
+    config=StrawberryConfig(scalar_map=SCALARS),
+)

@@ -1,0 +1,163 @@
+"""The ASGI application: every path, and what starts and ends with the process."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import asyncpg
+import orjson
+import structlog
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from backend.api import schema
+from backend.db.migrate import pending
+from backend.db.pool import acquire, unavailable
+from backend.errors import HeittoError, RequestError, Unauthenticated
+from backend.gate import Gate
+from backend.graphiql import explorer, explorer_routes
+from backend.logs import set_up_logs
+from backend.realtime.redis import REDIS_FAILURES
+from backend.resolvers.access import authorize
+from backend.services import Services, open_services
+from backend.settings import Settings, Switch, load_settings
+from backend.transport.answers import ErrorFormat
+from backend.transport.operations import Operations
+from backend.transport.pipeline import Pipeline
+from backend.transport.routes import graphql_routes
+
+# Root fields whose answers are the same for everybody without an account, as long as nothing of the viewer is asked.
+PUBLIC_FIELDS = frozenset({"leaderboard", "municipality"})
+# Fields that differ between viewers, or lead to what only some may see.
+VIEWER_FIELDS = frozenset(
+    {"viewerVote", "viewerFollows", "viewerRole", "members", "submittedBy", "hiddenReason", "mergedInto", "viewer"}
+)
+# What plain lists are expected to hold, for the cost of a document; each is bounded in the database.
+LIST_SIZES = {
+    "Municipality.districts": 20,
+    "Municipality.themes": 20,
+    "Municipality.departments": 20,
+    "Department.officials": 20,
+    "Idea.groups": 2,
+    "Idea.votesByStrength": 3,
+    "Municipality.locales": 3,
+}
+
+log = structlog.get_logger()
+
+
+def viewer_dependent(type_name: str, field_name: str) -> bool:
+    del type_name
+    return field_name in VIEWER_FIELDS
+
+
+def translate(error: BaseException) -> RequestError | None:
+    """What a failure below means for a caller."""
+    if isinstance(error, asyncpg.ForeignKeyViolationError) and str(error.constraint_name).endswith("_resident_fkey"):
+        return Unauthenticated()  # a valid token of somebody who is no more
+    if isinstance(error, REDIS_FAILURES) and not isinstance(error, HeittoError):
+        return unavailable(TimeoutError())
+    return unavailable(error)
+
+
+def create_app(settings: Settings | None = None) -> Starlette:
+    """The application; settings come from the environment where none are given."""
+    settings = settings or load_settings("database_url", "redis_url", "secret_key", "signing_key_file")
+    set_up_logs(settings)
+    operations = Operations(
+        schema,
+        authorize=authorize,
+        public_fields=PUBLIC_FIELDS,
+        viewer_dependent=viewer_dependent,
+        list_sizes=LIST_SIZES,
+        introspection=settings.introspection is Switch.ON,
+    )
+    gate = Gate(settings)
+    pipeline = Pipeline(operations, gate, ErrorFormat(translate))
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        del app
+        async with open_services(settings) as opened:
+            gate.open(opened)
+            yield
+            pipeline.drain()
+
+    async def readyz(request: Request) -> Response:
+        del request
+        return await _ready(gate.services)
+
+    async def jwks(request: Request) -> Response:
+        del request
+        return _json(dict(gate.services.keys.jwks), headers={"cache-control": "public, max-age=600"})
+
+    return Starlette(
+        routes=[
+            *graphql_routes(
+                pipeline,
+                allowed_origins=settings.allowed_origins,
+                graphiql=explorer if settings.graphiql is Switch.ON else None,
+            ),
+            *explorer_routes(),
+            Route("/healthz", _healthz),
+            Route("/readyz", readyz),
+            Route("/metrics", _metrics),
+            Route("/.well-known/jwks.json", jwks),
+        ],
+        middleware=[
+            Middleware(
+                CORSMiddleware,
+                allow_origins=settings.allowed_origins,
+                allow_methods=["GET", "POST"],
+                allow_headers=[
+                    "authorization",
+                    "content-type",
+                    "heitto-municipality",
+                    "accept-language",
+                    "x-request-id",
+                ],
+                expose_headers=["etag", "retry-after", "x-request-id"],
+                max_age=600,
+            )
+        ]
+        if settings.allowed_origins
+        else [],
+        lifespan=lifespan,
+    )
+
+
+async def _healthz(request: Request) -> Response:
+    del request
+    return _json({"status": "ok"})
+
+
+async def _metrics(request: Request) -> Response:
+    del request
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _ready(services: Services) -> Response:
+    """503 and which one is missing; without Redis alone the service is degraded, and ready."""
+    checks = {"postgresql": "ok", "schema": "ok", "redis": "ok"}
+    try:
+        async with asyncio.timeout(2), acquire(services.pool) as conn:
+            if await pending(conn):
+                checks["schema"] = "behind: run heitto migrate"
+    except (RequestError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        checks["postgresql"] = "away"
+    try:
+        await services.redis.ping()
+    except REDIS_FAILURES:
+        checks["redis"] = "away"
+    failed = any(checks[part] != "ok" for part in ("postgresql", "schema"))
+    status = "unavailable" if failed else "ok" if checks["redis"] == "ok" else "degraded"
+    return _json({"status": status, **checks}, status=503 if failed else 200)
+
+
+def _json(content: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(content), status, headers, "application/json")

@@ -1,0 +1,173 @@
+"""What the shorter commands do."""
+
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+from rich.console import Console
+from rich.progress import Progress
+
+from backend.auth.keys import load_signing_keys
+from backend.auth.tokens import sign_access_token
+from backend.catalogues import Catalogues
+from backend.db import migrate, municipalities, residents
+from backend.db.municipalities import Catalogue
+from backend.db.pool import Connection, open_pool, prepare_connection
+from backend.errors import BadUserInput, HeittoError, RequestError
+from backend.ids import parse_id
+from backend.realtime.boards import Boards
+from backend.realtime.projector import Projector
+from backend.realtime.redis import open_redis
+from backend.settings import Settings
+
+ROLES: Final = ("RESIDENT", "OFFICIAL", "COORDINATOR", "MODERATOR", "ADMINISTRATOR")
+STRENGTHS: Final = ("DEVICE", "EMAIL", "STRONG")
+TITLES: Final = {
+    "OFFICIAL": {"fi": "Palveluvastaava", "sv": "Serviceansvarig", "en": "Service Officer"},
+    "COORDINATOR": {"fi": "Koordinaattori", "sv": "Koordinator", "en": "Coordinator"},
+}
+
+
+class CommandError(HeittoError):
+    """Why a command can't do what was asked; one line."""
+
+
+async def connect(database_url: str) -> "asyncpg.Connection[asyncpg.Record]":
+    """A connection of a command's own, without the server's timeouts."""
+    conn = await asyncpg.connect(database_url, timeout=10, server_settings={"timezone": "UTC", "jit": "off"})
+    await prepare_connection(conn)
+    return conn
+
+
+async def migrate_database(database_url: str, *, check: bool = False) -> list[str]:
+    """The migrations applied, or with `check` those that are missing."""
+    conn = await connect(database_url)
+    try:
+        return await (migrate.pending(conn) if check else migrate.migrate(conn))
+    except migrate.EditedMigration as error:
+        raise CommandError(str(error)) from None
+    finally:
+        await conn.close()
+
+
+async def mint_tokens(
+    settings: Settings,
+    *,
+    slug: str,
+    role: str,
+    strength: str,
+    count: int,
+    resident: str,
+    department: str,
+    ttl: int,
+) -> list[str]:
+    """Access tokens of new accounts, or of an existing one."""
+    if role not in ROLES or strength not in STRENGTHS:
+        raise CommandError(f"--role is one of {', '.join(ROLES)}; --strength one of {', '.join(STRENGTHS)}")
+    assert settings.signing_key_file  # noqa: S101 # required by the command
+    keys = load_signing_keys(settings.signing_key_file)
+    conn = await connect(settings.database_url)
+    try:
+        async with conn.transaction():
+            catalogue = await find_municipality(conn, slug)
+            if resident:
+                ids = [_id("Resident", resident)]
+            else:
+                place = _id("Department", department) if department else catalogue.general_theme.department_id
+                ids = [
+                    await _account(conn, catalogue, role=role, strength=strength, department_id=place)
+                    for _ in range(count)
+                ]
+            rows = [await residents.resident_by_id(conn, municipality_id=catalogue.id, id=id) for id in ids]
+    except asyncpg.CheckViolationError as error:
+        if error.constraint_name == "posts_at_most_200":
+            raise CommandError("the department has 200 posts, and may not have more") from None
+        raise
+    finally:
+        await conn.close()
+    now = datetime.now(UTC)
+    tokens = []
+    for row in rows:
+        if row is None:
+            raise CommandError(f"no such resident in {slug}: {resident}")
+        tokens.append(
+            sign_access_token(
+                keys,
+                issuer=settings.token_issuer,
+                resident_id=row.id,
+                municipality=slug,
+                roles=("RESIDENT", *row.roles),
+                strength=row.strength,
+                now=now,
+                ttl=ttl,
+            )[0]
+        )
+    return tokens
+
+
+async def find_municipality(conn: Connection, slug: str) -> Catalogue:
+    """Raises CommandError where there is none."""
+    known = await municipalities.slugs(conn)
+    found = await municipalities.catalogue(conn, known[slug]) if slug in known else None
+    if found is None:
+        raise CommandError(f"no municipality {slug!r}; there are: {', '.join(known) or 'none'}")
+    return found
+
+
+async def _account(conn: Connection, catalogue: Catalogue, *, role: str, strength: str, department_id: UUID) -> UUID:
+    """A new resident; an official also gets a post at the end of the department."""
+    if department_id not in catalogue.departments:
+        raise CommandError("no such department in this municipality")
+    if role in TITLES:
+        made = await residents.seat_official(
+            conn,
+            municipality_id=catalogue.id,
+            department_id=department_id,
+            titles=TITLES[role],
+            name=TITLES[role]["fi"],
+            locale="fi",
+            strength=strength,
+        )
+    else:
+        made = await residents.register_resident(
+            conn, municipality_id=catalogue.id, display_name="Asukas", locale="fi", strength=strength
+        )
+    if role != "RESIDENT":
+        await residents.grant_role(conn, municipality_id=catalogue.id, resident_id=made, role=role)
+    return made
+
+
+def _id(type_name: str, text: str) -> UUID:
+    """A uuid, given as a global id or bare."""
+    try:
+        return UUID(text)
+    except ValueError:
+        pass
+    try:
+        found, uuid = parse_id(text)
+    except BadUserInput:
+        found, uuid = "", UUID(int=0)
+    if found != type_name:
+        raise CommandError(f"not the id of a {type_name.lower()}: {text}")
+    return uuid
+
+
+async def rebuild_all_leaderboards(settings: Settings) -> None:
+    """Makes the boards of every municipality anew, with progress."""
+    console = Console(stderr=False)
+    pool, redis = await open_pool(settings.database_url, size=2), open_redis(settings.redis_url)
+    try:
+        catalogues = Catalogues(pool)
+        projector = Projector(pool, Boards(redis), catalogues)
+        slugs = await catalogues.ids()
+        with Progress(console=console, disable=not console.is_terminal) as progress:
+            for slug, municipality_id in progress.track(slugs.items(), description="Rebuilding leaderboards"):
+                changes = await projector.rebuild(municipality_id)
+                ideas = len(changes.standings) if changes else 0
+                console.print(f"{slug}: {ideas} ideas" if changes else f"{slug}: another process is rebuilding it")
+    except RequestError as error:
+        raise CommandError(error.message) from error
+    finally:
+        pool.terminate()
+        await redis.aclose()

@@ -1,0 +1,58 @@
+"""Who follows which idea."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from backend.cursors import Place
+from backend.db.ideas import IdeaRow
+from backend.db.pages import Page, PageRequest, page
+from backend.db.pool import Connection
+from backend.db.statements import statements
+from backend.viewer import NOBODY, Viewer
+
+SQL = statements("follows")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_AFTER_ALL: Final = datetime(9999, 12, 31, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class FollowRow:
+    followed_at: datetime
+    idea: IdeaRow
+
+    @property
+    def place(self) -> Place:
+        return Place((self.followed_at - _EPOCH) // _MICROSECOND, self.idea.id)
+
+
+async def set_follow(
+    conn: Connection, *, municipality_id: UUID, viewer: Viewer, idea_id: UUID, following: bool
+) -> bool:
+    """Whether there is such an idea for the viewer; where not, nothing was changed."""
+    statement = SQL["follow" if following else "unfollow"]
+    found: bool = await conn.fetchval(statement, municipality_id, viewer.moderates, viewer.id, idea_id)
+    return found
+
+
+async def viewer_follows(
+    conn: Connection, *, municipality_id: UUID, resident_id: UUID, idea_ids: Sequence[UUID]
+) -> dict[UUID, bool]:
+    followed = {row[0] for row in await conn.fetch(SQL["viewer_follows"], municipality_id, resident_id, idea_ids)}
+    return {idea_id: idea_id in followed for idea_id in idea_ids}
+
+
+async def follow_page(
+    conn: Connection, *, municipality_id: UUID, viewer: Viewer, request: PageRequest
+) -> Page[FollowRow]:
+    """The listed ideas the viewer follows, newest follow first; read forwards only."""
+    followed_at, idea_id = _AFTER_ALL, NOBODY
+    if request.beyond:
+        followed_at, idea_id = _EPOCH + request.beyond.key * _MICROSECOND, request.beyond.id
+    rows = await conn.fetch(
+        SQL["follow_page"], municipality_id, viewer.moderates, viewer.id, followed_at, idea_id, request.limit + 1
+    )
+    return page([FollowRow(row[0], IdeaRow(*list(row)[1:])) for row in rows], request)

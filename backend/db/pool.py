@@ -1,0 +1,101 @@
+"""Connections to PostgreSQL: one pool a process, timeouts on everything, failures told apart."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeAlias
+
+import asyncpg
+import orjson
+
+from backend.errors import RequestError, Unavailable
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+    Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+else:
+    Connection = asyncpg.Connection
+    Pool = asyncpg.Pool
+
+ACQUIRE_SECONDS = 1.0
+# asyncpg waits it twice when PostgreSQL hangs (the query, then the pool's reset): 2 s are really 4 s.
+COMMAND_SECONDS = 2.0
+SERVER_SETTINGS = {
+    "application_name": "heitto",
+    "timezone": "UTC",
+    "statement_timeout": "3s",
+    "lock_timeout": "1s",
+    "idle_in_transaction_session_timeout": "10s",
+    "jit": "off",
+    "pg_trgm.word_similarity_threshold": "0.4",
+}
+_LOST = (
+    OSError,
+    TimeoutError,
+    asyncio.TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.QueryCanceledError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.DiskFullError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+
+
+async def prepare_connection(conn: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """jsonb travels as Python objects."""
+    await conn.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        encoder=lambda value: b"\x01" + orjson.dumps(value),
+        decoder=lambda value: orjson.loads(value[1:]),
+        format="binary",
+    )
+
+
+async def open_pool(database_url: str, *, size: int) -> Pool:
+    """A pool that starts with one connection and grows to `size`. Raises OSError or PostgresError where it can't."""
+    return await asyncpg.create_pool(
+        database_url,
+        min_size=1,
+        max_size=size,
+        init=prepare_connection,
+        timeout=2.0,
+        command_timeout=COMMAND_SECONDS,
+        max_inactive_connection_lifetime=300,
+        server_settings=SERVER_SETTINGS,
+    )
+
+
+@asynccontextmanager
+async def acquire(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection; waits at most a second. Raises Unavailable when none came free."""
+    try:
+        conn = await pool.acquire(timeout=ACQUIRE_SECONDS)
+    except (*_LOST, asyncpg.PostgresError) as error:
+        raise Unavailable from error
+    try:
+        yield conn
+    finally:
+        await asyncio.shield(pool.release(conn))
+
+
+@asynccontextmanager
+async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+    """A transaction of READ COMMITTED on a connection of its own; commits at the end."""
+    async with acquire(pool) as conn, conn.transaction():
+        yield conn
+
+
+def unavailable(error: BaseException) -> RequestError | None:
+    """What a lost or overloaded database means for a caller; None for any other error."""
+    return Unavailable() if isinstance(error, _LOST) else None

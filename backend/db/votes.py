@@ -1,0 +1,78 @@
+"""Votes: statements written many at once, and the viewer's own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from backend.db.ideas import IdeaRow
+from backend.db.pool import Connection
+from backend.db.statements import statements
+
+SQL = statements("votes")
+
+
+@dataclass(frozen=True, slots=True)
+class VoteStatement:
+    """A resident's word on an idea. `decided_at` None is now."""
+
+    municipality_id: UUID
+    idea_id: UUID
+    resident_id: UUID
+    voted: bool
+    decided_at: datetime | None = None
+    channel: str = "PHONE"
+
+    @property
+    def ballot(self) -> tuple[UUID, UUID, UUID]:
+        """What there is one row for."""
+        return self.municipality_id, self.idea_id, self.resident_id
+
+
+@dataclass(frozen=True, slots=True)
+class VoteRow:
+    """A vote that stands."""
+
+    strength: str
+    cast_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class VoteOutcome:
+    """What stands after a statement. `idea` is None where there is no such idea; `judged` is False where the idea
+    takes no votes, and nothing was changed."""
+
+    resident_known: bool
+    idea: IdeaRow | None
+    judged: bool
+    vote: VoteRow | None
+
+
+async def set_votes(conn: Connection, votes: Sequence[VoteStatement]) -> list[VoteOutcome]:
+    """Writes and answers each statement; at most one for a ballot. All stand, or on an error none does."""
+    columns = zip(
+        *((v.municipality_id, v.idea_id, v.resident_id, v.voted, v.decided_at, v.channel) for v in votes), strict=True
+    )
+    rows = await conn.fetch(SQL["set_votes"], *columns)
+    return [
+        VoteOutcome(
+            resident_known=row[1],
+            idea=IdeaRow(*list(row)[6:]) if row[2] else None,
+            judged=row[3] is not None,
+            vote=VoteRow(row[4], row[5]) if row[3] else None,
+        )
+        for row in rows
+    ]
+
+
+async def viewer_votes(
+    conn: Connection, *, municipality_id: UUID, resident_id: UUID, idea_ids: Sequence[UUID]
+) -> dict[UUID, VoteRow]:
+    """The resident's standing votes, by idea."""
+    rows = await conn.fetch(SQL["viewer_votes"], municipality_id, resident_id, idea_ids)
+    return {row[0]: VoteRow(row[1], row[2]) for row in rows}
+
+
+async def recount(conn: Connection, *, municipality_id: UUID) -> None:
+    """Makes all tallies of a municipality anew from its votes. For bulk loads, inside their transaction."""
+    await conn.execute(SQL["recount"], municipality_id, timeout=600)

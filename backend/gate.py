@@ -1,0 +1,127 @@
+"""Who is calling, and where: from headers to a caller."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from backend.auth.network import caller_network, parse_trusted_proxies
+from backend.auth.tokens import Claims, verify_access_token
+from backend.context import Context
+from backend.db import residents
+from backend.db.municipalities import Catalogue
+from backend.db.pool import acquire
+from backend.errors import NoMunicipality, Unauthenticated, WrongMunicipality
+from backend.messages import best_locale
+from backend.services import Services
+from backend.settings import Settings
+from backend.transport import gate
+from backend.viewer import ANYBODY, Viewer
+
+_PREFIX = "bearer "
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """One admitted request or socket."""
+
+    catalogue: Catalogue
+    viewer: Viewer
+    locale: str
+    network: str
+    expires_at: float | None
+
+    @property
+    def scope(self) -> tuple[UUID, str]:
+        return self.catalogue.id, self.locale
+
+    @property
+    def signed_in(self) -> bool:
+        return self.viewer.resident_id is not None
+
+
+class Gate:
+    """Made with the application; opened when the process has its services."""
+
+    services: Services
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._proxies = parse_trusted_proxies(settings.trusted_proxies)
+
+    def open(self, services: Services) -> None:
+        self.services = services
+
+    async def admit(
+        self,
+        *,
+        authorization: Sequence[str],
+        municipality: str | None,
+        host: str | None,
+        accept_language: str | None,
+        peer: str | None,
+        forwarded_for: str | None,
+    ) -> Caller:
+        """Raises Unauthenticated, NoMunicipality, WrongMunicipality, Unavailable."""
+        claims = self._claims(authorization)
+        slug = (
+            municipality
+            or self._settings.allowed_hosts.get((host or "").lower())
+            or (claims and claims.municipality)
+            or self._settings.default_municipality
+            or await self._only_one()
+        )
+        municipality_id = await self.services.catalogues.id_of(slug) if slug else None
+        if municipality_id is None:
+            raise NoMunicipality
+        if claims and claims.municipality != slug:
+            raise WrongMunicipality
+        catalogue = await self.services.catalogues.get(municipality_id)
+        return Caller(
+            catalogue,
+            await self._viewer(claims, municipality_id),
+            best_locale(accept_language, catalogue.locales),
+            caller_network(peer, forwarded_for or "", trusted=self._proxies),
+            claims.expires_at if claims else None,
+        )
+
+    def _claims(self, authorization: Sequence[str]) -> Claims | None:
+        if not authorization:
+            return None
+        if len(authorization) > 1 or authorization[0][: len(_PREFIX)].lower() != _PREFIX:
+            raise Unauthenticated
+        token = authorization[0][len(_PREFIX) :].strip()
+        return verify_access_token(self.services.keys, token, issuer=self._settings.token_issuer)
+
+    async def _only_one(self) -> str | None:
+        slugs = await self.services.catalogues.ids()
+        return next(iter(slugs)) if len(slugs) == 1 else None
+
+    async def _viewer(self, claims: Claims | None, municipality_id: UUID) -> Viewer:
+        """Residents are believed; a token that claims more is held against the roles of now."""
+        if claims is None:
+            return ANYBODY
+        if claims.roles <= {"RESIDENT"}:
+            return Viewer(claims.resident_id)
+        async with acquire(self.services.pool) as conn:
+            held = await residents.roles(conn, municipality_id=municipality_id, resident_id=claims.resident_id)
+        return Viewer(claims.resident_id, held & claims.roles)
+
+    async def charge(self, caller: gate.Caller, points: int) -> None:
+        """Raises RateLimited."""
+        assert isinstance(caller, Caller)  # noqa: S101 # whom this gate admitted
+        if caller.catalogue.rate_limits_lifted:
+            return
+        await self.services.limiter.charge(
+            municipality_id=caller.catalogue.id,
+            resident_id=caller.viewer.resident_id,
+            network=caller.network,
+            points=points,
+        )
+
+    def context(self, caller: gate.Caller, request_id: str) -> Context:
+        """Raises Unauthenticated once the token has ended."""
+        assert isinstance(caller, Caller)  # noqa: S101 # likewise
+        if caller.expires_at is not None and caller.expires_at + 30 < time.time():
+            raise Unauthenticated
+        return Context(self.services, caller.catalogue, caller.viewer, caller.locale, request_id)

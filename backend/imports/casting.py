@@ -1,0 +1,80 @@
+"""One HTTP connection of a replay, as lean as Python allows: the client must not be what is measured.
+
+HTTP/1.1 with keep-alive, one request in flight, answers with Content-Length; nothing else is understood.
+"""
+
+import asyncio
+import re
+import ssl
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+ANSWER_SECONDS = 30
+
+
+class Connection(asyncio.Protocol):
+    """`ask` raises OSError or TimeoutError when the answer is lost, whatever the server did with the request."""
+
+    def __init__(self) -> None:
+        self._received = bytearray()
+        self._answer: asyncio.Future[tuple[int, bytes]] | None = None
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # cast: a stream's protocol gets a stream's transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        if self._answer and not self._answer.done():
+            self._answer.set_exception(ConnectionResetError("the server closed the connection"))
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        end = self._received.find(b"\r\n\r\n")
+        if end < 0 or not self._answer or self._answer.done():
+            return
+        length = _LENGTH.search(self._received, 0, end)
+        if not length:
+            self._answer.set_exception(ConnectionError("an answer without Content-Length"))
+        elif len(self._received) >= (whole := end + 4 + int(length[1])):
+            status, body = int(self._received[9:12]), bytes(self._received[end + 4 : whole])
+            self._received.clear()
+            self._answer.set_result((status, body))
+
+    async def ask(self, request: bytes) -> tuple[int, bytes]:
+        """Status and body."""
+        if self._transport is None:
+            raise ConnectionResetError("the server closed the connection")
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await self._answer
+
+    def close(self) -> None:
+        if self._transport:
+            self._transport.abort()
+
+
+async def connect(url: str) -> Connection:
+    """Raises OSError."""
+    parts = urlsplit(url)
+    secure = parts.scheme == "https"
+    options: dict[str, Any] = {"ssl": ssl.create_default_context()} if secure else {}  # Any: options of many types
+    _, connection = await asyncio.get_running_loop().create_connection(
+        Connection, parts.hostname, parts.port or (443 if secure else 80), **options
+    )
+    return connection
+
+
+def head(url: str, *, municipality: str, token: str) -> bytes:
+    """A request up to its Content-Length."""
+    parts = urlsplit(url)
+    return (
+        f"POST {parts.path or '/'} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
+        f"Accept: application/json\r\nHeitto-Municipality: {municipality}\r\nAuthorization: Bearer {token}\r\n"
+    ).encode()
+
+
+def tail(body: bytes) -> bytes:
+    return b"Content-Length: %d\r\n\r\n%b" % (len(body), body)

@@ -1,0 +1,13 @@
+"""Forgets what is kept for a time only."""
+
+from backend.db.idempotency import prune_idempotency_keys
+from backend.db.pool import Pool, acquire
+from backend.jobs.queue import Chore
+
+
+def prune(pool: Pool) -> Chore:
+    async def run() -> None:
+        async with acquire(pool) as conn:
+            await prune_idempotency_keys(conn)
+
+    return run

@@ -1,0 +1,58 @@
+"""The background worker: every job and chore there is, and how they outlive PostgreSQL and Redis."""
+
+import asyncio
+import contextlib
+import signal
+import time
+from typing import Final
+
+import structlog
+
+from backend.db.pool import open_pool
+from backend.jobs import notify_followers, prune, queue
+from backend.realtime.redis import Client, open_redis
+from backend.settings import Settings
+
+SHORTEST_WAIT_SECONDS: Final = 0.1
+LONGEST_WAIT_SECONDS: Final = 2.0
+
+log = structlog.get_logger()
+
+
+async def run_worker(settings: Settings) -> None:
+    """Works until SIGTERM or SIGINT, then finishes what is under way.
+
+    Starts anew, at most LONGEST_WAIT_SECONDS later, whenever PostgreSQL is lost. Without Redis, jobs are done all the
+    same.
+    """
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    redis = open_redis(settings.redis_url)
+    wait = SHORTEST_WAIT_SECONDS
+    try:
+        while not stopping.is_set():
+            began = time.monotonic()
+            try:
+                await _work(settings, redis, stopping)
+            except Exception as error:  # whatever it is, jobs must go on
+                lasted = time.monotonic() - began
+                wait = SHORTEST_WAIT_SECONDS if lasted > LONGEST_WAIT_SECONDS else min(2 * wait, LONGEST_WAIT_SECONDS)
+                log.warning("worker_starts_anew", again_in=wait, exc_info=error)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stopping.wait(), wait)
+    finally:
+        await redis.aclose()
+
+
+async def _work(settings: Settings, redis: Client, stopping: asyncio.Event) -> None:
+    pool = await open_pool(settings.database_url, size=settings.database_pool)
+    try:
+        await queue.work(
+            settings.database_url,
+            jobs={notify_followers.NAME: notify_followers.notify_followers(pool, redis)},
+            hourly={"prune": prune.prune(pool)},
+            stopping=stopping,
+        )
+    finally:
+        pool.terminate()

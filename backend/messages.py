@@ -1,0 +1,105 @@
+"""What people are told, in Finnish, Swedish and English. Keys are user error codes and the reasons of refusals."""
+
+from typing import Final
+
+LOCALES: Final = ("fi", "sv", "en")
+
+MESSAGES: Final[dict[str, dict[str, str]]] = {
+    "REQUIRED": {
+        "fi": "Täytä tämä kohta.",
+        "sv": "Fyll i det här.",
+        "en": "Fill this in.",
+    },
+    "TOO_LONG": {
+        "fi": "Teksti on liian pitkä. Lyhennä se enintään {limit} merkkiin.",
+        "sv": "Texten är för lång. Korta den till högst {limit} tecken.",
+        "en": "The text is too long. Shorten it to {limit} characters at most.",
+    },
+    "INVALID": {
+        "fi": "Tämä ei käy tässä. Tarkista, mitä valitsit.",
+        "sv": "Det här går inte här. Kontrollera vad du valde.",
+        "en": "This can't be used here. Check what you chose.",
+    },
+    "NOT_FOUND": {
+        "fi": "Tätä ei löydy. Se on ehkä poistettu.",
+        "sv": "Det här finns inte. Det kan ha tagits bort.",
+        "en": "There is no such thing. It may have been removed.",
+    },
+    "NOT_ALLOWED": {
+        "fi": "Sinulla ei ole oikeutta tähän.",
+        "sv": "Du har inte rätt att göra det här.",
+        "en": "You are not allowed to do this.",
+    },
+    "CLOSED": {
+        "fi": "Tämä ei ota enää ääniä eikä muutoksia.",
+        "sv": "Det här tar inte längre emot röster eller ändringar.",
+        "en": "This takes no more votes or changes.",
+    },
+    "REASONS_REQUIRED": {
+        "fi": "Päätös tarvitsee perustelut. Kirjoita, miksi näin päätettiin.",
+        "sv": "Ett beslut behöver motivering. Skriv varför man beslöt så här.",
+        "en": "A decision needs reasons. Write why it was decided so.",
+    },
+    "STRENGTH_TOO_LOW": {
+        "fi": "Tunnistaudu ensin vahvemmin.",
+        "sv": "Identifiera dig starkare först.",
+        "en": "Identify yourself more strongly first.",
+    },
+    "LIMIT_REACHED": {
+        "fi": "Enempää ei voi tehdä nyt. Yritä myöhemmin uudelleen.",
+        "sv": "Mer går inte att göra nu. Försök igen senare.",
+        "en": "No more can be done now. Try again later.",
+    },
+    "IDEMPOTENCY_KEY_REUSED": {
+        "fi": "Tunnusta on jo käytetty muuhun. Lähetä uudella tunnuksella.",
+        "sv": "Nyckeln har redan använts till annat. Skicka med en ny nyckel.",
+        "en": "The key was used for something else. Send again with a new key.",
+    },
+    "CONFLICT": {
+        "fi": "Joku muu muutti tätä samaan aikaan, tai lähetys on kesken. Lataa uudelleen ja yritä sitten.",
+        "sv": "Någon annan ändrade detta samtidigt, eller så pågår sändningen. Ladda om och försök sedan.",
+        "en": "Somebody else changed this meanwhile, or it is still being sent. Reload, then try again.",
+    },
+    "idea_text_fixed": {
+        "fi": "Ideaa on jo äänestetty, joten sen teksti ei enää muutu. Heitä muutettu ajatus uutena ideana.",
+        "sv": "Idén har redan fått röster, så texten ändras inte längre. Kasta den ändrade tanken som en ny idé.",
+        "en": "Others have voted for the idea, so its text is fixed. Throw the changed thought as a new idea.",
+    },
+    "idea_decided": {
+        "fi": "Ideasta on jo päätetty, joten sitä ei voi enää perua.",
+        "sv": "Idén har redan avgjorts, så den kan inte längre dras tillbaka.",
+        "en": "The idea has been decided on, so it can't be withdrawn any more.",
+    },
+    "idea_takes_no_votes": {
+        "fi": "Idea ei ota enää ääniä. Seuraa sitä, niin kuulet, mitä siitä tulee.",
+        "sv": "Idén tar inte längre emot röster. Följ den så får du veta vad det blir av den.",
+        "en": "The idea takes no more votes. Follow it to hear what becomes of it.",
+    },
+    "not_in_group": {
+        "fi": "Vain ryhmän jäsenet voivat heittää idean sen nimissä. Liity ensin ryhmään.",
+        "sv": "Bara gruppens medlemmar kan kasta en idé i dess namn. Gå med i gruppen först.",
+        "en": "Only members can throw an idea in a group's name. Join the group first.",
+    },
+}
+
+
+def message(reason: str, locale: str, values: dict[str, object]) -> str:
+    texts = MESSAGES[reason]
+    return texts.get(locale, texts["en"]).format(**values)
+
+
+def best_locale(accept_language: str | None, municipality_locales: tuple[str, ...]) -> str:
+    """The caller's best language among ours (RFC 9110, section 12.5.4), else the municipality's first."""
+    wanted: list[tuple[float, str]] = []
+    for part in (accept_language or "")[:200].split(","):
+        tag, _, parameter = part.strip().partition(";")
+        language = tag.split("-")[0].lower()
+        try:
+            quality = float(parameter.strip().removeprefix("q=") or 1)
+        except ValueError:
+            continue
+        if language in LOCALES and quality > 0:
+            wanted.append((-quality, language))
+    if wanted:
+        return min(wanted, key=lambda item: item[0])[1]
+    return next((locale for locale in municipality_locales if locale in LOCALES), "en")

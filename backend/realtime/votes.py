@@ -1,0 +1,76 @@
+"""Group commit: votes that arrive at the same moment share one statement, and each is answered after its commit."""
+
+import asyncio
+from collections.abc import Sequence
+
+import asyncpg
+import structlog
+
+from backend.db.pool import Pool, acquire
+from backend.db.votes import VoteOutcome, VoteStatement, set_votes
+from backend.errors import Unavailable
+
+LARGEST_BATCH = 500
+# While one batch is being written the next one gathers: waiting on purpose would only add to each caller's time.
+BATCHES_IN_FLIGHT = 2
+_TRY_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+
+log = structlog.get_logger()
+
+
+class VoteBatches:
+    """One a process."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._waiting: list[tuple[VoteStatement, asyncio.Future[VoteOutcome]]] = []
+        self._writers: set[asyncio.Task[None]] = set()
+
+    async def set_vote(self, statement: VoteStatement) -> VoteOutcome:
+        """What stands after the statement, durably. Raises Unavailable where that isn't known: a repeat is safe."""
+        answer: asyncio.Future[VoteOutcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append((statement, answer))
+        if len(self._writers) < BATCHES_IN_FLIGHT:
+            writer = asyncio.create_task(self._write())
+            self._writers.add(writer)
+            writer.add_done_callback(self._writers.discard)
+        return await answer
+
+    async def _write(self) -> None:
+        while self._waiting:
+            batch = self._take()
+            try:
+                outcomes = await self._commit([statement for statement, _ in batch])
+            except Exception as error:  # whatever it was, every caller must hear of it
+                for _, answer in batch:
+                    if not answer.done():
+                        answer.set_exception(error)
+                continue
+            for (_, answer), outcome in zip(batch, outcomes, strict=True):
+                if not answer.done():  # a caller who went away
+                    answer.set_result(outcome)
+
+    def _take(self) -> list[tuple[VoteStatement, asyncio.Future[VoteOutcome]]]:
+        """The next batch: a ballot's second statement waits for the batch after, so that both are answered in turn."""
+        batch: list[tuple[VoteStatement, asyncio.Future[VoteOutcome]]] = []
+        rest: list[tuple[VoteStatement, asyncio.Future[VoteOutcome]]] = []
+        ballots = set()
+        for item in self._waiting:
+            ballot = item[0].ballot
+            if len(batch) < LARGEST_BATCH and ballot not in ballots:
+                batch.append(item)
+            else:
+                rest.append(item)
+            ballots.add(ballot)
+        self._waiting = rest
+        return batch
+
+    async def _commit(self, statements: Sequence[VoteStatement]) -> list[VoteOutcome]:
+        async with acquire(self._pool) as conn:
+            try:
+                outcomes = await set_votes(conn, statements)
+            except _TRY_AGAIN:
+                outcomes = await set_votes(conn, statements)
+            except asyncpg.InterfaceError as error:
+                raise Unavailable from error
+        return outcomes

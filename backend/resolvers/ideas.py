@@ -1,0 +1,338 @@
+"""Ideas: lists, and what residents, groups and moderators do with them."""
+
+import hashlib
+import uuid
+from dataclasses import replace
+from typing import Annotated
+from uuid import UUID
+
+import orjson
+import strawberry
+
+from backend.context import Context, Info
+from backend.db import groups, ideas
+from backend.db.ideas import IdeaRow
+from backend.db.pages import Page, PageRequest
+from backend.db.pool import Connection, acquire, transaction
+from backend.errors import BadUserInput, Refusal
+from backend.jobs.notify_followers import announce
+from backend.resolvers.inputs import filter_id, id_in
+from backend.resolvers.once import once
+from backend.rules.ideas import (
+    BODY_LIMIT,
+    REASON_LIMIT,
+    TITLE_LIMIT,
+    check_editable,
+    check_owner,
+    check_version,
+    check_withdrawable,
+)
+from backend.rules.search import SEARCH_LIMIT, search_words
+from backend.rules.text import optional_text, required_text
+from backend.schema.enums import IdeaOrder
+from backend.schema.idea_inputs import (
+    EditIdeaInput,
+    HideIdeaInput,
+    IdeaFilter,
+    IdeaPayload,
+    LocationInput,
+    ShowIdeaInput,
+    SubmitIdeaInput,
+    WithdrawIdeaInput,
+)
+from backend.schema.ideas import IdeaConnection, IdeaEdge, SimilarIdea, idea
+from backend.schema.municipalities import Official, official
+from backend.schema.pages import After, Before, First, Last, page_request
+
+LARGEST_SIMILAR = 20
+NOWHERE = UUID(int=0)
+
+
+def idea_connection(page: Page[ideas.PlacedIdea], binding: str) -> IdeaConnection:
+    edges = [IdeaEdge(place=row.place, binding=binding, node=idea(row.idea)) for row in page.rows]
+    return IdeaConnection(edges=edges, ends=edges, has_previous=page.has_previous, has_next=page.has_next)
+
+
+async def ideas_list(
+    info: Info,
+    filter: Annotated[IdeaFilter | None, strawberry.argument(description="Which ideas.")] = None,
+    order_by: Annotated[IdeaOrder, strawberry.argument(description="In which order.")] = IdeaOrder.NEWEST,
+    first: First = None,
+    after: After = None,
+    last: Last = None,
+    before: Before = None,
+) -> IdeaConnection | None:
+    """Listed ideas of the municipality."""
+    which = await _filter(info.context, filter or IdeaFilter())
+    binding = f"ideas:{order_by}:{_digest(which)}"
+    request = page_request(info, binding, first=first, after=after, last=last, before=before)
+    return await _page(info, which, order_by, request=request, binding=binding)
+
+
+async def viewer_ideas(info: Info, *, first: int | None, after: str | None) -> IdeaConnection:
+    binding = f"viewer.ideas:{info.context.viewer.id}"
+    request = page_request(info, binding, first=first, after=after)
+    which = ideas.IdeaFilter(author_id=info.context.viewer.id)
+    return await _page(info, which, IdeaOrder.NEWEST, request=request, binding=binding)
+
+
+async def viewer_votes(info: Info, *, first: int | None, after: str | None) -> IdeaConnection:
+    binding = f"viewer.votes:{info.context.viewer.id}"
+    request = page_request(info, binding, first=first, after=after)
+    which = ideas.IdeaFilter(voter_id=info.context.viewer.id)
+    return await _page(info, which, IdeaOrder.NEWEST, request=request, binding=binding)
+
+
+async def _page(
+    info: Info, which: ideas.IdeaFilter, order: IdeaOrder, *, request: PageRequest, binding: str
+) -> IdeaConnection:
+    context = info.context
+    async with acquire(context.pool) as conn:
+        (page,) = await ideas.idea_pages(
+            conn, **context.scope, today=context.today(), order=order, filter=which, request=request
+        )
+    return idea_connection(page, binding)
+
+
+async def _filter(context: Context, asked: IdeaFilter) -> ideas.IdeaFilter:
+    if asked.search is not None and len(asked.search) > SEARCH_LIMIT:
+        raise BadUserInput(f"filter.search: {SEARCH_LIMIT} characters at most", path=["filter", "search"])
+    post_id = None
+    if asked.responsible_id is not None:
+        found = await context.official(
+            filter_id("Official", asked.responsible_id, "filter", "responsibleId") or NOWHERE
+        )
+        post_id = found.post_id if found and context.catalogue.holder(found.post_id).id == found.id else NOWHERE
+    return ideas.IdeaFilter(
+        district_id=filter_id("District", asked.district_id, "filter", "districtId"),
+        theme_id=filter_id("Theme", asked.theme_id, "filter", "themeId"),
+        group_id=filter_id("Group", asked.group_id, "filter", "groupId"),
+        department_id=filter_id("Department", asked.department_id, "filter", "departmentId"),
+        post_id=post_id,
+        status=None if asked.status is None else tuple(asked.status),
+        words=None if asked.search is None else search_words(asked.search),
+        overdue=asked.overdue,
+    )
+
+
+def _digest(which: ideas.IdeaFilter) -> str:
+    return hashlib.blake2b(orjson.dumps(which), digest_size=9).hexdigest()
+
+
+async def similar_ideas(
+    info: Info,
+    text: Annotated[str, strawberry.argument(description="What the resident has typed so far.")],
+    district_id: Annotated[strawberry.ID | None, strawberry.argument(description="Only in this district.")] = None,
+    first: Annotated[int | None, strawberry.argument(description="How many: 1 to 20, 5 where left out.")] = None,
+) -> list[SimilarIdea] | None:
+    """Ideas that resemble a text."""
+    limit = 5 if first is None else first
+    if not 1 <= limit <= LARGEST_SIMILAR:
+        raise BadUserInput(f"first: must be from 1 to {LARGEST_SIMILAR}", path=["first"])
+    async with acquire(info.context.pool) as conn:
+        found = await ideas.similar_ideas(
+            conn,
+            **info.context.scope,
+            text=text[:TITLE_LIMIT],
+            district_id=filter_id("District", district_id, "districtId"),
+            limit=limit,
+        )
+    return [SimilarIdea(similarity=similarity, idea=idea(row)) for similarity, row in found]
+
+
+async def contact(
+    info: Info,
+    theme_id: Annotated[strawberry.ID, strawberry.argument(description="What it is about.")],
+    district_id: Annotated[strawberry.ID | None, strawberry.argument(description="Where it is about.")] = None,
+) -> Official | None:
+    """Who answers for a theme in a district; null where there is no such theme."""
+    catalogue = info.context.catalogue
+    theme = catalogue.themes.get(filter_id("Theme", theme_id, "themeId") or NOWHERE)
+    district = filter_id("District", district_id, "districtId")
+    if theme is None or (district is not None and district not in catalogue.districts):
+        return None
+    post = catalogue.responsible_post(theme.department_id, theme_id=theme.id, district_id=district)
+    return official(info, catalogue.holder(post))
+
+
+async def submit_idea(info: Info, input: SubmitIdeaInput) -> IdeaPayload:
+    context = info.context
+    title = required_text(input.title, field="title", limit=TITLE_LIMIT)
+    body = optional_text(input.body, field="body", limit=BODY_LIMIT)
+    group_id = None if input.group_id is None else id_in("Group", input.group_id, field="groupId")
+    theme_id, district_id, location = _place(context, input.theme_id, input.district_id, input.location)
+    department_id = context.catalogue.themes[theme_id].department_id
+    viewer_id = context.viewer.id
+
+    async def make() -> UUID:
+        if group_id:
+            await _check_member(context, conn, group_id)
+        return await ideas.submit_idea(
+            conn,
+            municipality_id=context.municipality_id,
+            title=title,
+            body=body,
+            locale=input.locale,
+            author_id=viewer_id,
+            group_id=group_id,
+            theme_id=theme_id,
+            district_id=district_id,
+            location=location,
+            department_id=department_id,
+            post_id=context.catalogue.responsible_post(department_id, theme_id=theme_id, district_id=district_id),
+        )
+
+    told = (title, body, input.theme_id, input.district_id, location, input.group_id, input.locale)
+    async with transaction(context.pool) as conn:
+        idea_id = await once(
+            context, conn, operation="submitIdea", key=input.idempotency_key, input={"told": told}, make=make
+        )
+    return await _payload(context, idea_id)
+
+
+async def edit_idea(info: Info, input: EditIdeaInput) -> IdeaPayload:
+    context, idea_id = info.context, id_in("Idea", input.idea_id, field="ideaId")
+    async with transaction(context.pool) as conn:
+        row = await _locked(context, conn, idea_id)
+        check_version(row, input.expected_version)
+        changed = _edited(context, row, input)
+        text_changes = (changed.title, changed.body) != (row.title, row.body)
+        voted = text_changes and await ideas.others_voted(conn, municipality_id=context.municipality_id, idea=row)
+        check_editable(row, text_changes=text_changes, others_voted=voted)
+        if changed != row:
+            await ideas.edit_idea(conn, municipality_id=context.municipality_id, idea=changed)
+    return await _payload(context, idea_id)
+
+
+async def withdraw_idea(info: Info, input: WithdrawIdeaInput) -> IdeaPayload:
+    context, idea_id = info.context, id_in("Idea", input.idea_id, field="ideaId")
+    async with transaction(context.pool) as conn:
+        row = await _locked(context, conn, idea_id)
+        if row.status != "WITHDRAWN":
+            check_withdrawable(row)
+            await ideas.place_idea(
+                conn,
+                municipality_id=context.municipality_id,
+                idea_id=idea_id,
+                status="WITHDRAWN",
+                hidden_reason=row.hidden_reason,
+            )
+            await announce(
+                conn,
+                municipality_id=context.municipality_id,
+                idea_id=idea_id,
+                event_id=uuid.uuid4(),
+                response_id=None,
+                status_changed=True,
+                actor_id=context.viewer.id,
+            )
+    return await _payload(context, idea_id)
+
+
+async def hide_idea(info: Info, input: HideIdeaInput) -> IdeaPayload:
+    return await _moderate(info.context, input.idea_id, input.reason, hidden=True)
+
+
+async def show_idea(info: Info, input: ShowIdeaInput) -> IdeaPayload:
+    return await _moderate(info.context, input.idea_id, input.reason, hidden=False)
+
+
+async def _moderate(context: Context, id: str, text: str, *, hidden: bool) -> IdeaPayload:
+    idea_id = id_in("Idea", id, field="ideaId")
+    reason = required_text(text, field="reason", limit=REASON_LIMIT)
+    async with transaction(context.pool) as conn:
+        row = await ideas.idea_for_update(conn, **context.scope, id=idea_id)
+        if row is None:
+            raise Refusal("NOT_FOUND", "ideaId")
+        if (row.hidden_reason is not None) != hidden:
+            await ideas.place_idea(
+                conn,
+                municipality_id=context.municipality_id,
+                idea_id=idea_id,
+                status=row.status,
+                hidden_reason=reason if hidden else None,
+            )
+            await ideas.add_moderation(
+                conn,
+                municipality_id=context.municipality_id,
+                idea_id=idea_id,
+                moderator_id=context.viewer.id,
+                hidden=hidden,
+                reason=reason,
+            )
+    return await _payload(context, idea_id)
+
+
+async def _locked(context: Context, conn: Connection, idea_id: UUID) -> IdeaRow:
+    """The idea, locked, which the viewer owns. Raises Refusal NOT_FOUND, NOT_ALLOWED."""
+    row = await ideas.idea_for_update(conn, **context.scope, id=idea_id)
+    if row is None:
+        raise Refusal("NOT_FOUND", "ideaId")
+    role = await _group_role(context, conn, row.author_group_id) if row.author_group_id else None
+    check_owner(row, context.viewer, role)
+    return row
+
+
+async def _group_role(context: Context, conn: Connection, group_id: UUID) -> str | None:
+    roles = await groups.viewer_group_roles(
+        conn, municipality_id=context.municipality_id, resident_id=context.viewer.id, group_ids=[group_id]
+    )
+    return roles.get(group_id)
+
+
+async def _check_member(context: Context, conn: Connection, group_id: UUID) -> None:
+    if await _group_role(context, conn, group_id) in {"MEMBER", "CONTACT"}:
+        return
+    if not await groups.groups_by_id(conn, municipality_id=context.municipality_id, ids=[group_id]):
+        raise Refusal("NOT_FOUND", "groupId")
+    raise Refusal("NOT_ALLOWED", "groupId", reason="not_in_group")
+
+
+def _place(
+    context: Context, theme: str | None, district: str | None, location: LocationInput | None
+) -> tuple[UUID, UUID | None, tuple[float, float] | None]:
+    """Theme (the general one where none is named), district and location, checked. Raises Refusal."""
+    theme_id = context.catalogue.general_theme.id if theme is None else id_in("Theme", theme, field="themeId")
+    district_id = None if district is None else id_in("District", district, field="districtId")
+    if theme_id not in context.catalogue.themes:
+        raise Refusal("NOT_FOUND", "themeId")
+    if district_id is not None and district_id not in context.catalogue.districts:
+        raise Refusal("NOT_FOUND", "districtId")
+    if location is None:
+        return theme_id, district_id, None
+    if not -90 <= location.latitude <= 90:
+        raise Refusal("INVALID", "location", "latitude")
+    if not -180 <= location.longitude <= 180:
+        raise Refusal("INVALID", "location", "longitude")
+    return theme_id, district_id, (location.latitude, location.longitude)
+
+
+def _edited(context: Context, row: IdeaRow, input: EditIdeaInput) -> IdeaRow:
+    """The row as it shall be: absent keeps, null clears. A new theme or district may mean another owner."""
+    changed = row
+    if input.title is not strawberry.UNSET:
+        changed = replace(changed, title=required_text(input.title, field="title", limit=TITLE_LIMIT))
+    if input.body is not strawberry.UNSET:
+        changed = replace(changed, body=optional_text(input.body, field="body", limit=BODY_LIMIT))
+    theme = None if input.theme_id is strawberry.UNSET else input.theme_id
+    district = None if input.district_id is strawberry.UNSET else input.district_id
+    location = None if input.location is strawberry.UNSET else input.location
+    theme_id, district_id, place = _place(context, theme, district, location)
+    if input.location is not strawberry.UNSET:
+        changed = replace(changed, latitude=place and place[0], longitude=place and place[1])
+    if input.district_id is not strawberry.UNSET:
+        changed = replace(changed, district_id=district_id)
+    if input.theme_id is not strawberry.UNSET:
+        changed = replace(changed, theme_id=theme_id)
+    if (changed.theme_id, changed.district_id) == (row.theme_id, row.district_id) or row.first_response_at:
+        return changed  # once the municipality has reacted, only a TRANSFER or an ASSIGNMENT moves the case
+    department = context.catalogue.themes[changed.theme_id].department_id
+    post = context.catalogue.responsible_post(department, theme_id=changed.theme_id, district_id=changed.district_id)
+    return replace(changed, department_id=department, post_id=post)
+
+
+async def _payload(context: Context, idea_id: UUID) -> IdeaPayload:
+    """The idea as it stands after the commit."""
+    context.refresh()
+    row = await context.load.idea.load(idea_id)
+    return IdeaPayload(idea=idea(row) if row else None)

@@ -1,0 +1,76 @@
+"""What the caller was told."""
+
+from datetime import datetime
+
+import strawberry
+
+from backend.context import Info
+from backend.db.notifications import NotificationRow
+from backend.db.pages import Page
+from backend.schema.enums import NotificationKind
+from backend.schema.errors import ERRORS, UserError
+from backend.schema.fields import field
+from backend.schema.ideas import Idea, idea
+from backend.schema.nodes import Node, node_id
+from backend.schema.pages import EDGES, NODE, NODES, Connection, Edge
+from backend.schema.responses import Response, response
+
+
+@strawberry.type(description="Something that happened in what the caller follows. Seen by the caller alone.")
+class Notification(Node):
+    row: strawberry.Private[NotificationRow]
+    kind: NotificationKind = strawberry.field(description="What happened.")
+    created_at: datetime = strawberry.field(description="When the caller was told.")
+    read_at: datetime | None = strawberry.field(description="When the caller marked it as read.")
+
+    @field("The idea it is about; null while the caller may not see it.")
+    async def idea(self, info: Info) -> Idea | None:
+        row = await info.context.load.idea.load(self.row.idea_id)
+        return idea(row) if row else None
+
+    @field("The response it is about; null where there was none, and while the caller may not see the idea.")
+    async def response(self, info: Info) -> Response | None:
+        row = await info.context.load.response.load(self.row.response_id) if self.row.response_id else None
+        return response(row) if row else None
+
+
+@strawberry.type(description="A notification in a list.")
+class NotificationEdge(Edge):
+    node: Notification = strawberry.field(description=NODE)
+
+
+@strawberry.type(description="A page of notifications.")
+class NotificationConnection(Connection):
+    edges: list[NotificationEdge] = strawberry.field(description=EDGES)
+
+    @field(NODES)
+    def nodes(self) -> list[Notification]:
+        return [edge.node for edge in self.edges]
+
+
+@strawberry.type(description="How many notifications are left to read, or why nothing was marked.")
+class MarkNotificationsReadPayload:
+    unread_count: int | None = strawberry.field(
+        default=None, description="How many are not yet read now; null where refused."
+    )
+    errors: list[UserError] = strawberry.field(default_factory=list, description=ERRORS)
+
+
+@strawberry.input(description="Notifications that were read.")
+class MarkNotificationsReadInput:
+    up_to: strawberry.ID = strawberry.field(description="The newest that was read: it and all older ones are marked.")
+
+
+def notification(row: NotificationRow) -> Notification:
+    return Notification(
+        id=node_id("Notification", row.id),
+        row=row,
+        kind=NotificationKind(row.kind),
+        created_at=row.created_at,
+        read_at=row.read_at,
+    )
+
+
+def notification_connection(page: Page[NotificationRow], binding: str) -> NotificationConnection:
+    edges = [NotificationEdge(place=row.place, binding=binding, node=notification(row)) for row in page.rows]
+    return NotificationConnection(ends=edges, has_previous=page.has_previous, has_next=page.has_next, edges=edges)

@@ -1,0 +1,108 @@
+"""Every setting, read once from the environment (prefix `HEITTO_`). Nothing else reads the environment."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Switch(StrEnum):
+    ON = "on"
+    OFF = "off"
+
+
+class LogFormat(StrEnum):
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class SettingsError(Exception):
+    """A missing or malformed setting; the text is one line that names the variable."""
+
+
+class Settings(BaseSettings):
+    """Frozen; passed down from `__main__` and `app`."""
+
+    model_config = SettingsConfigDict(env_prefix="HEITTO_", frozen=True, extra="ignore")
+
+    database_url: str = Field("", description="PostgreSQL 18, `postgresql://…`")
+    redis_url: str = Field(
+        "", description="Redis 7+ or Valkey 8+: `redis://`, `rediss://`, `unix://`, `redis+cluster://`"
+    )
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes any free one")
+    workers: int = Field(1, ge=1, le=64, description="HTTP worker processes")
+    secret_key: SecretStr = Field(SecretStr(""), description="key of HMACs (cursors, idempotency), at least 32 bytes")
+    signing_key_file: Path | None = Field(None, description="PEM file with the Ed25519 key that signs access tokens")
+    token_issuer: str = Field("heitto", min_length=1, description="`iss` of our access tokens")
+    default_municipality: str = Field("", description="slug used when a request names no municipality")
+    allowed_hosts: Annotated[dict[str, str], NoDecode] = Field(
+        default_factory=dict, description="host names that stand for a municipality: `osallistu.ilola.example=ilola,…`"
+    )
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="origins of browser clients (CORS, WebSocket), comma-separated"
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="addresses or networks whose `X-Forwarded-For` is believed, comma-separated"
+    )
+    rate_limits: Switch = Field(Switch.ON, description="`off` only for load tests")
+    introspection: Switch = Field(Switch.ON, description="`off` hides the schema and suggestions in errors")
+    graphiql: Switch = Field(Switch.ON, description="the explorer page for browsers at GET /graphql")
+    log_format: LogFormat = Field(LogFormat.CONSOLE, description="`console` or `json`")
+    log_level: str = Field(
+        "info", pattern="^(debug|info|warning|error)$", description="least severe level that is logged"
+    )
+    database_pool: int = Field(8, ge=2, le=100, description="PostgreSQL connections per process")
+
+    @field_validator("allowed_origins", "trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _pairs(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [part.strip().split("=") for part in value.split(",") if part.strip()]
+        if any(len(pair) != 2 or not all(pair) for pair in pairs):
+            raise ValueError("write host=municipality pairs, separated by commas")
+        return {host.lower(): slug for host, slug in pairs}
+
+    @field_validator("secret_key")
+    @classmethod
+    def _long_enough(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and len(value.get_secret_value().encode()) < 32:
+            raise ValueError("must be at least 32 bytes")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_scheme(cls, value: str) -> str:
+        if value and not value.startswith(("redis://", "rediss://", "unix://", "redis+cluster://")):
+            raise ValueError("must start with redis://, rediss://, unix:// or redis+cluster://")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_scheme(cls, value: str) -> str:
+        if value and not value.startswith(("postgresql://", "postgres://")):
+            raise ValueError("must start with postgresql://")
+        return value
+
+
+def load_settings(*required: str, **overrides: object) -> Settings:
+    """Settings from the environment; `overrides` win. Raises SettingsError in one line that names the variable."""
+    try:
+        settings = Settings(**overrides)  # type: ignore[arg-type] # checked by pydantic, that is its work
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = f"HEITTO_{first['loc'][0]}".upper()
+        raise SettingsError(f"{name}: {first['msg'].removeprefix('Value error, ')}") from None
+    for name in required:
+        value = getattr(settings, name)
+        if not (value.get_secret_value() if isinstance(value, SecretStr) else value):
+            raise SettingsError(f"HEITTO_{name.upper()} is not set: {Settings.model_fields[name].description}")
+    return settings

@@ -1,0 +1,42 @@
+"""What the transport needs from its owner: who is calling, what that may cost, and a context for the resolvers."""
+
+from collections.abc import Hashable, Sequence
+from typing import Protocol
+
+
+class Caller(Protocol):
+    """One admitted request, or one socket from its `connection_init` on."""
+
+    @property
+    def scope(self) -> Hashable:
+        """What public answers vary by: municipality id and language."""
+
+    @property
+    def signed_in(self) -> bool: ...
+
+    @property
+    def expires_at(self) -> float | None:
+        """When the token ends, in seconds since 1970; None without one."""
+
+
+class Gate(Protocol):
+    async def admit(
+        self,
+        *,
+        authorization: Sequence[str],
+        municipality: str | None,
+        host: str | None,
+        accept_language: str | None,
+        peer: str | None,
+        forwarded_for: str | None,
+    ) -> Caller:
+        """`authorization` has one entry for each such header: two are for the gate to refuse.
+
+        Raises RequestError for a bad token and for a municipality that is unknown or not the token's.
+        """
+
+    async def charge(self, caller: Caller, points: int) -> None:
+        """A query is 1 point and 1 more for each 100 of cost, a mutation 5 a root field. Raises RateLimited."""
+
+    def context(self, caller: Caller, request_id: str) -> object:
+        """`info.context` of one operation, or of one event of a subscription. A RequestError ends the operation."""

@@ -1,0 +1,127 @@
+"""`POST` and `GET /graphql`, after the GraphQL over HTTP draft, as a bare ASGI application."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from hashlib import blake2b
+
+from starlette.requests import Request as HTTPRequest
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from backend.errors import BadUserInput
+from backend.transport.answers import Answer, InvalidDocument, MethodNotAllowed
+from backend.transport.gate import Caller
+from backend.transport.incoming import JSON, Headers, admit, check_content, negotiate, read_body, read_query_string
+from backend.transport.payload import Payload, read_json, read_payload
+from backend.transport.pipeline import Pipeline, Request, request_id
+
+GRAPHQL_JSON = "application/graphql-response+json"
+HTML = "text/html"
+ALLOW = "GET, HEAD, POST, OPTIONS"
+VARY = b"Accept, Accept-Encoding, Accept-Language, Authorization, Heitto-Municipality"
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+
+class GraphQLOverHTTP:
+    def __init__(
+        self, pipeline: Pipeline, graphiql: Callable[[HTTPRequest], Response | Awaitable[Response]] | None = None
+    ) -> None:
+        self._pipeline = pipeline
+        self._graphiql = graphiql
+        self._offers = (JSON, GRAPHQL_JSON, HTML) if graphiql else (JSON, GRAPHQL_JSON)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers, method = Headers(scope), scope["method"]
+        name, media, request = request_id(headers.get(b"x-request-id")), JSON, None
+        try:
+            if method == "OPTIONS":
+                await send_answer(send, Answer(b"", 204, allow=ALLOW), media=JSON, request_id=name)
+                return
+            if method not in ("GET", "HEAD", "POST"):
+                raise MethodNotAllowed("Use POST, or GET for queries.", ALLOW)
+            media = negotiate(headers, self._offers if method != "POST" else (JSON, GRAPHQL_JSON))
+            if media == HTML and self._graphiql:
+                page = self._graphiql(HTTPRequest(scope, receive))
+                await (page if isinstance(page, Response) else await page)(scope, receive, send)
+                return
+            caller, payload = await self._read(headers, scope, receive)
+            request = await self._pipeline.accept(caller, payload, name)
+            check_kind(request, method)
+            answer = await self._pipeline.answer(request)
+        except Exception as error:
+            operation = request.operation.name if request else None
+            answer = self._pipeline.errors.refused(error, request_id=name, operation=operation).answer()
+            if isinstance(error, InvalidDocument) and media == JSON and JSON in (headers.get(b"accept") or ""):
+                answer = replace(answer, status=200)  # as graphql-http's audit wants it of this type, asked for by name
+        if answer.has_errors and answer.status == 200 and media == GRAPHQL_JSON:
+            answer = replace(answer, status=294)  # partial success, as the draft of August 2026 recommends
+        more: RawHeaders = []
+        if request and method != "POST" and answer.status == 200 and not answer.has_errors:
+            tag = f'"{blake2b(answer.body, digest_size=16).hexdigest()}"'
+            more = [(b"etag", tag.encode()), (b"cache-control", cache_control(request))]
+            if matches(headers.get(b"if-none-match"), tag):
+                answer = Answer(b"", 304)
+        await send_answer(send, answer, media=media, request_id=name, more=more, with_body=method != "HEAD")
+
+    async def _read(self, headers: Headers, scope: Scope, receive: Receive) -> tuple[Caller, Payload]:
+        """The caller comes before the payload: a token of another municipality is refused whatever is asked."""
+        if scope["method"] != "POST":
+            return await admit(self._pipeline.gate, headers), read_query_string(scope)
+        check_content(headers)
+        body = await read_body(headers, receive)
+        return await admit(self._pipeline.gate, headers), read_payload(read_json(body))
+
+
+async def send_answer(
+    send: Send,
+    answer: Answer,
+    *,
+    media: str,
+    request_id: str,
+    more: RawHeaders | None = None,
+    with_body: bool = True,
+) -> None:
+    head = response_headers(media, request_id) + (more or [(b"cache-control", b"private, no-store")])
+    if answer.retry_after:
+        head.append((b"retry-after", str(answer.retry_after).encode()))
+    if answer.allow:
+        head.append((b"allow", answer.allow.encode()))
+    if answer.status in (408, 413):  # the rest of the body is not read
+        head.append((b"connection", b"close"))
+    if answer.status not in (204, 304):
+        head.append((b"content-length", str(len(answer.body)).encode()))
+    start: Message = {"type": "http.response.start", "status": answer.status, "headers": head}
+    await send(start)
+    await send({"type": "http.response.body", "body": answer.body if with_body else b""})
+
+
+def response_headers(media: str, request_id: str) -> RawHeaders:
+    return [
+        (b"content-type", f"{media}; charset=utf-8".encode()),
+        (b"vary", VARY),
+        (b"x-content-type-options", b"nosniff"),
+        (b"x-request-id", request_id.encode()),
+    ]
+
+
+def cache_control(request: Request) -> bytes:
+    """What is the same for everyone may be shared for a second; the rest at most revalidated by its own client."""
+    if request.public:
+        return b"public, max-age=1"
+    personal = request.caller.signed_in or request.operation.measure.viewer_dependent
+    return b"private, no-store" if personal else b"private, no-cache"
+
+
+def matches(if_none_match: str | None, tag: str) -> bool:
+    if not if_none_match:
+        return False
+    return if_none_match.strip() == "*" or tag in (each.strip().removeprefix("W/") for each in if_none_match.split(","))
+
+
+def check_kind(request: Request, method: str) -> None:
+    kind = request.operation.kind
+    if method != "POST" and kind != "query":
+        raise MethodNotAllowed("GET is for queries; use POST.", "POST")
+    if kind == "subscription":
+        raise BadUserInput("Subscriptions are served at /graphql/stream and over WebSocket.")

@@ -1,0 +1,95 @@
+"""What a client sent, read with care: `{"query", "variables", "operationName", "extensions"}` and the text inside."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+
+import orjson
+
+from backend.errors import BadUserInput
+
+MAX_JSON_DEPTH = 32
+KEYS = frozenset({"query", "variables", "operationName", "extensions"})
+
+# PostgreSQL stores no NUL, UTF-8 has no lone surrogates, and non-characters are not for interchange (Unicode 23.7).
+_NONCHARACTERS = "".join(chr(plane | low) for plane in range(0, 0x110000, 0x10000) for low in (0xFFFE, 0xFFFF))
+_UNSTORABLE = re.compile(f"[\0\ud800-\udfff\ufdd0-\ufdef{_NONCHARACTERS}]")
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    query: str
+    variables: Mapping[str, object]
+    operation_name: str | None
+
+
+def read_json(raw: bytes | str) -> object:
+    """Strict JSON in UTF-8. Raises BadUserInput, which names the place of a lone surrogate."""
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        check_values(_lenient(raw))
+        raise BadUserInput(f"The request is not valid JSON: {error.msg[:100]}.") from None
+
+
+def read_payload(value: object) -> Payload:
+    """Raises BadUserInput for unknown keys, wrong types and unstorable text."""
+    if not isinstance(value, dict):
+        raise BadUserInput("Send one JSON object with a `query`; batches are not supported.")
+    if unknown := value.keys() - KEYS:
+        raise BadUserInput(f"Unknown key `{_cut(min(unknown))}`; known are {', '.join(sorted(KEYS))}.")
+    query, variables = value.get("query"), value.get("variables")
+    operation_name, extensions = value.get("operationName"), value.get("extensions")
+    if not isinstance(query, str) or not query:
+        raise BadUserInput("`query` must be a string and not empty.")
+    if variables is not None and not isinstance(variables, dict):
+        raise BadUserInput("`variables` must be an object.")
+    if operation_name is not None and not isinstance(operation_name, str):
+        raise BadUserInput("`operationName` must be a string.")
+    if extensions is not None and not isinstance(extensions, dict):
+        raise BadUserInput("`extensions` must be an object.")
+    if variables:
+        check_values(variables, "variables")
+    if operation_name:
+        check_text(operation_name, "operationName")
+    return Payload(query, variables or {}, operation_name or None)
+
+
+def check_values(value: object, path: str = "", depth: int = 1) -> None:
+    """Raises BadUserInput naming the path, e.g. `variables.input.title`."""
+    if isinstance(value, str):
+        check_text(value, path)
+    elif isinstance(value, (dict, list)):
+        if depth > MAX_JSON_DEPTH:
+            raise BadUserInput(f"JSON may be nested {MAX_JSON_DEPTH} levels deep.")
+        if isinstance(value, dict):
+            for key, item in value.items():
+                check_text(key, f"{path}, a key")
+                check_values(item, f"{path}.{key}" if path else key, depth + 1)
+        else:
+            for index, item in enumerate(value):
+                check_values(item, f"{path}.{index}", depth + 1)
+    elif isinstance(value, float) and not isfinite(value):
+        raise BadUserInput(f"`{_cut(path)}` is not a number.")
+
+
+def check_text(text: str, path: str) -> None:
+    if _UNSTORABLE.search(text):
+        raise BadUserInput(
+            f"`{_cut(path)}` has a character that can't be stored: NUL, a lone surrogate or a non-character."
+        )
+
+
+def _cut(text: str) -> str:
+    """Of what is quoted back, a piece, and only what can be written as UTF-8."""
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text[:100])
+
+
+def _lenient(raw: bytes | str) -> object:
+    """The same JSON by a parser that takes lone surrogates and NaN; None where that one gives up as well."""
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,138 @@
+"""From a payload to its answer, the same for HTTP, server-sent events and WebSocket."""
+
+import asyncio
+import os
+import re
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+import orjson
+from graphql import ExecutionResult
+
+from backend.errors import RequestError, Unavailable
+from backend.transport.answers import Answer, ErrorFormat
+from backend.transport.finished import FinishedAnswers
+from backend.transport.gate import Caller, Gate
+from backend.transport.limits import check_affordable
+from backend.transport.operations import Operation, Operations
+from backend.transport.payload import Payload
+
+QUERY_SECONDS = 5
+MUTATION_SECONDS = 8
+MUTATION_POINTS = 5
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+
+
+def request_id(proposed: str | None) -> str:
+    """The client's own where it is fit for a log line, a new one otherwise."""
+    return proposed if proposed and _REQUEST_ID.fullmatch(proposed) else os.urandom(8).hex()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An operation that may run: prepared, within the caller's limits, and paid for."""
+
+    caller: Caller
+    operation: Operation
+    variables: Mapping[str, object]
+    id: str
+
+    @property
+    def public(self) -> bool:
+        return self.operation.public and not self.caller.signed_in
+
+
+@dataclass(slots=True)
+class Pipeline:
+    operations: Operations
+    gate: Gate
+    errors: ErrorFormat = field(default_factory=ErrorFormat)
+    finished: FinishedAnswers = field(default_factory=FinishedAnswers)
+    _lives: set[asyncio.Timeout] = field(default_factory=set)
+
+    async def accept(self, caller: Caller, payload: Payload, request_id: str) -> Request:
+        """Raises RequestError; a refused document costs its caller a point as well."""
+        try:
+            operation = self.operations.prepare(payload.query).operation(payload.operation_name)
+            cost = check_affordable(
+                operation.measure, payload.variables, self.operations.limits, signed_in=caller.signed_in
+            )
+        except RequestError:
+            await self.gate.charge(caller, 1)
+            raise
+        mutations = len(operation.measure.root_fields) if operation.kind == "mutation" else 0
+        await self.gate.charge(caller, MUTATION_POINTS * mutations or 1 + cost // 100)
+        return Request(caller, operation, payload.variables, request_id)
+
+    async def answer(self, request: Request) -> Answer:
+        """A query's or mutation's answer. Raises RequestError when nothing was executed or time ran out."""
+        if not request.public:
+            return await self._run(request)
+        known = {name: request.variables[name] for name in request.operation.variables if name in request.variables}
+        key = (request.caller.scope, request.operation, orjson.dumps(known, option=orjson.OPT_SORT_KEYS))
+        return await self.finished.get(key, partial(self._run, request))
+
+    async def _run(self, request: Request) -> Answer:
+        context = self.gate.context(request.caller, request.id)
+        seconds = MUTATION_SECONDS if request.operation.kind == "mutation" else QUERY_SECONDS
+        try:
+            async with asyncio.timeout(seconds):
+                result = await self.operations.execute(request.operation, request.variables, context)
+        except TimeoutError:
+            raise Unavailable(f"The request took longer than {seconds} s. Try again in a moment.") from None
+        return self._answer(request, result)
+
+    async def open(self, request: Request) -> AsyncGenerator[Answer, None]:
+        """The answers of an operation of any kind, one by one. Raises RequestError when nothing was executed."""
+        if request.operation.kind != "subscription":
+            return only(await self.answer(request))
+        context = partial(self.gate.context, request.caller, request.id)
+        return self._events(request, await self.operations.subscribe(request.operation, request.variables, context))
+
+    async def _events(
+        self, request: Request, results: AsyncGenerator[ExecutionResult, None]
+    ) -> AsyncGenerator[Answer, None]:
+        async with aclosing(results):
+            try:
+                async for result in results:
+                    yield self._answer(request, result)
+            except Exception as error:
+                yield self.errors.refused(error, request_id=request.id, operation=request.operation.name).answer()
+
+    def _answer(self, request: Request, result: ExecutionResult) -> Answer:
+        if not result.errors:
+            return Answer(orjson.dumps({"data": result.data}))
+        errors, retry_after = self.errors.executed(
+            result.errors, request_id=request.id, operation=request.operation.name
+        )
+        body = orjson.dumps({"data": result.data, "errors": errors})
+        return Answer(body, has_errors=True, retry_after=retry_after)
+
+    @asynccontextmanager
+    async def life(self, caller: Caller | None, seconds: float) -> AsyncGenerator[asyncio.Timeout, None]:
+        """Ends with TimeoutError: after `seconds`, with the caller's token, or by `drain`."""
+        async with asyncio.timeout(remaining_seconds(caller, seconds)) as life:
+            self._lives.add(life)
+            try:
+                yield life
+            finally:
+                self._lives.discard(life)
+
+    def drain(self) -> None:
+        """Ends every stream and socket, so that a stopping server needn't wait for their clients."""
+        for life in self._lives:
+            if not life.expired():
+                life.reschedule(0)
+
+
+async def only(answer: Answer) -> AsyncGenerator[Answer, None]:
+    yield answer
+
+
+def remaining_seconds(caller: Caller | None, seconds: float) -> float:
+    """At most `seconds`, and no longer than the caller's token lasts."""
+    return seconds if caller is None or caller.expires_at is None else min(seconds, caller.expires_at - time.time())

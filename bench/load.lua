@@ -1,0 +1,45 @@
+-- wrk's script: makes the statements of a plan, judges every answer, prints the figures as one line of JSON.
+-- A turn advances with its answer, not with its request: what wrk sends twice is the same statement.
+local lanes = {}
+
+function setup(thread)
+  thread:set("lane", #lanes)
+  lanes[#lanes + 1] = thread
+end
+
+function init(args)
+  plan = dofile(args[1])
+  callers = math.floor((#plan.heads - lane + plan.lanes - 1) / plan.lanes)
+  turn, refused, refusal = 0, 0, ""
+end
+
+-- The rule of workloads.Plan.statement.
+function request()
+  local pass, pair = math.floor(turn / (callers * #plan.bodies)), turn % (callers * #plan.bodies)
+  local row, caller = math.floor(pair / callers), pair % callers
+  local subject = (row + caller * 37 + lane * 13) % #plan.bodies
+  local body = plan.bodies[subject + 1][pass % 2 + 1]
+  return plan.heads[caller * plan.lanes + lane + 1] .. "Content-Length: " .. #body .. "\r\n\r\n" .. body
+end
+
+function response(status, headers, body)
+  if status == 200 and body:find('"data":{', 1, true) and not body:find('"errors":[{', 1, true) then
+    turn = turn + 1
+  else
+    refused, refusal = refused + 1, status .. " " .. body:sub(1, 300)
+  end
+end
+
+function done(summary, latency)
+  local errors = summary.errors
+  local broken = errors.connect + errors.read + errors.write
+  local answered, refused, refusal = {}, broken, broken > 0 and "a connection broke" or ""
+  for number, thread in ipairs(lanes) do
+    answered[number] = thread:get("turn")
+    refused = refused + thread:get("refused")
+    if thread:get("refusal") ~= "" then refusal = thread:get("refusal") end
+  end
+  io.stdout:write(string.format('\n{"answered":[%s],"refused":%d,"refusal":"%s","seconds":%f,"p50":%f,"p99":%f}\n',
+    table.concat(answered, ","), refused, refusal:gsub("[^%w ,.:_-]", " "), summary.duration / 1e6,
+    latency:percentile(50) / 1000, latency:percentile(99) / 1000))
+end

@@ -1,0 +1,105 @@
+"""What the numbers were measured on, and what a server costs there: cores, processor time, memory. Read from /proc."""
+
+import os
+import platform
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+_PROC = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """Where the server runs, and where everything else does. Both None where a process can't be pinned."""
+
+    server: frozenset[int] | None
+    others: frozenset[int] | None
+
+
+def choose_cores() -> Cores:
+    if not hasattr(os, "sched_setaffinity"):
+        return Cores(None, None)
+    first, *rest = sorted(os.sched_getaffinity(0))
+    return Cores(frozenset({first}), frozenset({rest[0]})) if rest else Cores(None, None)
+
+
+@contextmanager
+def pinned(cores: Collection[int] | None) -> Iterator[None]:
+    """What is started inside stays on these cores, with all of its threads and children."""
+    if cores is None:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def processor_seconds(root: int) -> float | None:
+    """Processor time of a process and all its descendants, those that have ended too. None without /proc."""
+    if not _PROC.is_dir():
+        return None
+    stats = _stats()
+    # utime, stime, and the same of waited-for children: fields 14 to 17 of proc_pid_stat(5), 11 to 14 after the name.
+    ticks = sum(int(ticks) for pid in _tree(root, stats) for ticks in stats[pid][11:15])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def resident_megabytes(root: int) -> float | None:
+    """Largest proportional set size in a process and its descendants: that of the worker. None without /proc."""
+    if not _PROC.is_dir():
+        return None
+    return max(_proportional_kibibytes(pid) for pid in _tree(root, _stats())) * 1024 / 1e6
+
+
+def describe(cores: Cores) -> dict[str, object]:
+    """Names neither the machine nor a path: results may be published."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "pinned": cores.server is not None,
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("granian", "uvloop", "starlette", "asyncpg", "strawberry-graphql")},
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _stats() -> dict[int, list[str]]:
+    """Fields of every process after its name, which alone may hold spaces."""
+    found = {}
+    for entry in _PROC.iterdir():
+        if entry.name.isdecimal():
+            try:
+                found[int(entry.name)] = (entry / "stat").read_text().rpartition(") ")[2].split()
+            except OSError:  # it has ended meanwhile
+                continue
+    return found
+
+
+def _tree(root: int, stats: dict[int, list[str]]) -> set[int]:
+    tree, found = set(), {root} & stats.keys()
+    while found:
+        tree |= found
+        found = {pid for pid, fields in stats.items() if int(fields[1]) in found}
+    return tree
+
+
+def _proportional_kibibytes(pid: int) -> int:
+    try:
+        lines = (_PROC / str(pid) / "smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))

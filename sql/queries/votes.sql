@@ -1,0 +1,138 @@
+-- name: set_votes
+-- Statements of many residents at once, at most one by resident and idea: judges each under its idea's row lock, writes
+-- vote, day and tally together, and answers the state that stands. Locks residents (shared), then ideas, each in the
+-- order of their ids, so that no two batches wait for each other in a ring.
+WITH input AS MATERIALIZED (
+  SELECT *
+  FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::boolean[], $5::timestamptz[], $6::vote_channel[])
+    WITH ORDINALITY AS n (municipality_id, idea_id, resident_id, voted, decided_at, channel, number)
+), voters AS MATERIALIZED (
+  SELECT r.municipality_id, r.id, r.strength
+  FROM residents AS r JOIN (SELECT DISTINCT municipality_id, resident_id FROM input) AS n
+    ON r.municipality_id = n.municipality_id AND r.id = n.resident_id
+  ORDER BY r.municipality_id, r.id
+  FOR SHARE OF r
+), judged AS MATERIALIZED (
+  SELECT {idea_columns}, i.municipality_id, i.hidden_at,
+    i.hidden_at IS NULL AND i.status IN ('OPEN', 'UNDER_REVIEW') AS accepts_votes
+  FROM {idea_tables}
+  JOIN (SELECT DISTINCT municipality_id, idea_id FROM input) AS n
+    ON i.municipality_id = n.municipality_id AND i.id = n.idea_id
+  WHERE (SELECT count(*) FROM voters) > 0
+  ORDER BY i.municipality_id, i.id
+  FOR NO KEY UPDATE OF i, t
+), clock AS MATERIALIZED (
+  SELECT m.id AS municipality_id, m.vote_strength, m.time_zone, now.now, (now.now AT TIME ZONE m.time_zone)::date AS today
+  FROM municipalities AS m, (SELECT clock_timestamp() AS now FROM (SELECT count(*) FROM judged) AS waited) AS now
+  WHERE m.id IN (SELECT municipality_id FROM input)
+), changed AS (
+  INSERT INTO votes AS v (municipality_id, idea_id, resident_id, voted, strength, channel, cast_at, decided_at)
+  SELECT n.municipality_id, n.idea_id, n.resident_id, n.voted, w.strength, n.channel,
+    CASE WHEN n.voted THEN c.now END, least(coalesce(n.decided_at, c.now), c.now)
+  FROM input AS n
+  JOIN voters AS w ON w.municipality_id = n.municipality_id AND w.id = n.resident_id
+  JOIN judged AS j ON j.municipality_id = n.municipality_id AND j.id = n.idea_id AND j.accepts_votes
+  JOIN clock AS c ON c.municipality_id = n.municipality_id
+  ORDER BY n.municipality_id, n.idea_id, n.resident_id
+  ON CONFLICT (municipality_id, idea_id, resident_id) DO UPDATE SET
+    voted = CASE WHEN excluded.decided_at >= v.decided_at THEN excluded.voted ELSE v.voted END,
+    strength = CASE WHEN excluded.decided_at >= v.decided_at THEN excluded.strength ELSE v.strength END,
+    channel = CASE WHEN excluded.decided_at >= v.decided_at THEN excluded.channel ELSE v.channel END,
+    cast_at = CASE WHEN excluded.decided_at >= v.decided_at THEN coalesce(v.cast_at, excluded.cast_at) ELSE v.cast_at END,
+    decided_at = greatest(v.decided_at, excluded.decided_at)
+  RETURNING v.municipality_id, v.idea_id, v.resident_id, new.voted, new.strength, new.cast_at,
+    coalesce(old.voted, false) AS was_voted, old.strength AS was_strength
+), moved AS MATERIALIZED (
+  SELECT v.municipality_id, v.idea_id, c.today, (v.cast_at AT TIME ZONE c.time_zone)::date AS day, m.strength, m.change,
+    CASE WHEN m.strength >= c.vote_strength THEN m.change ELSE 0 END AS counted
+  FROM changed AS v
+  JOIN clock AS c ON c.municipality_id = v.municipality_id
+  CROSS JOIN LATERAL (
+    SELECT v.was_strength AS strength, -1 AS change WHERE v.was_voted
+    UNION ALL
+    SELECT v.strength, 1 WHERE v.voted
+  ) AS m
+  WHERE (v.was_voted, v.was_strength) IS DISTINCT FROM (v.voted, v.strength)
+), days AS (
+  INSERT INTO tally_days AS d (municipality_id, idea_id, day, vote_count, changed_on)
+  SELECT municipality_id, idea_id, day, sum(counted), today FROM moved
+  GROUP BY municipality_id, idea_id, day, today
+  HAVING sum(counted) <> 0
+  ORDER BY municipality_id, idea_id, day
+  ON CONFLICT (municipality_id, idea_id, day) DO UPDATE SET
+    vote_count = d.vote_count + excluded.vote_count,
+    was_vote_count = CASE WHEN d.changed_on < excluded.changed_on THEN d.vote_count ELSE d.was_vote_count END,
+    changed_on = excluded.changed_on
+), tallied AS (
+  UPDATE idea_tallies AS t SET
+    device_count = t.device_count + m.device, email_count = t.email_count + m.email, strong_count = t.strong_count + m.strong,
+    vote_count = t.vote_count + m.counted,
+    version = t.version + 1, changed_xid = pg_current_xact_id()::text::bigint,
+    was_vote_count = CASE WHEN t.changed_on < m.today THEN t.vote_count ELSE t.was_vote_count END,
+    changed_on = m.today
+  FROM (
+    SELECT municipality_id, idea_id, today,
+      coalesce(sum(change) FILTER (WHERE strength = 'DEVICE'), 0) AS device,
+      coalesce(sum(change) FILTER (WHERE strength = 'EMAIL'), 0) AS email,
+      coalesce(sum(change) FILTER (WHERE strength = 'STRONG'), 0) AS strong,
+      sum(counted) AS counted
+    FROM moved GROUP BY municipality_id, idea_id, today
+  ) AS m
+  WHERE t.municipality_id = m.municipality_id AND t.idea_id = m.idea_id
+    AND (m.device <> 0 OR m.email <> 0 OR m.strong <> 0)
+  RETURNING t.municipality_id, t.idea_id, t.device_count, t.email_count, t.strong_count, t.vote_count
+)
+SELECT n.number,
+  w.id IS NOT NULL AS resident_known,
+  j.id IS NOT NULL AND j.hidden_at IS NULL AS idea_there,
+  v.voted, v.strength::text AS strength, v.cast_at,
+  j.id, j.number, j.title, j.body, j.locale, j.status, j.created_at, j.edited_at, j.updated_at, j.version,
+  j.author_id, j.author_name, j.author_group_id, j.theme_id, j.district_id, j.latitude, j.longitude,
+  j.department_id, j.post_id, j.merged_into_id, j.reaction_due_at, j.answer_due_at, j.first_response_at, j.answered_at,
+  j.due_at, j.hidden_reason,
+  coalesce(t.device_count, j.device_count), coalesce(t.email_count, j.email_count),
+  coalesce(t.strong_count, j.strong_count), coalesce(t.vote_count, j.vote_count)
+FROM input AS n
+LEFT JOIN voters AS w ON w.municipality_id = n.municipality_id AND w.id = n.resident_id
+LEFT JOIN judged AS j ON j.municipality_id = n.municipality_id AND j.id = n.idea_id
+LEFT JOIN changed AS v ON v.municipality_id = n.municipality_id AND v.idea_id = n.idea_id AND v.resident_id = n.resident_id
+LEFT JOIN tallied AS t ON t.municipality_id = n.municipality_id AND t.idea_id = n.idea_id
+ORDER BY n.number;
+
+-- name: viewer_votes
+-- The viewer's own standing votes for some ideas.
+SELECT idea_id, strength::text, cast_at FROM votes
+WHERE municipality_id = $1 AND resident_id = $2 AND idea_id = ANY($3::uuid[]) AND voted;
+
+-- name: recount
+-- Makes every tally and day of a municipality anew from its votes; for bulk loads, inside their transaction.
+WITH m AS (
+  SELECT id, vote_strength, time_zone, (clock_timestamp() AT TIME ZONE time_zone)::date AS today FROM municipalities WHERE id = $1
+), votes_by_day AS MATERIALIZED (
+  SELECT v.idea_id, (v.cast_at AT TIME ZONE m.time_zone)::date AS day, v.strength, count(*) AS votes
+  FROM votes AS v, m WHERE v.municipality_id = m.id AND v.voted GROUP BY 1, 2, 3
+), counted AS (
+  SELECT b.idea_id,
+    coalesce(sum(votes) FILTER (WHERE strength = 'DEVICE'), 0) AS device,
+    coalesce(sum(votes) FILTER (WHERE strength = 'EMAIL'), 0) AS email,
+    coalesce(sum(votes) FILTER (WHERE strength = 'STRONG'), 0) AS strong,
+    coalesce(sum(votes) FILTER (WHERE strength >= m.vote_strength), 0) AS counted,
+    coalesce(sum(votes) FILTER (WHERE strength >= m.vote_strength AND day < m.today), 0) AS before
+  FROM votes_by_day AS b, m GROUP BY b.idea_id
+), emptied AS (
+  DELETE FROM tally_days AS d
+  WHERE d.municipality_id = $1 AND NOT EXISTS (
+    SELECT FROM votes_by_day AS b, m WHERE b.idea_id = d.idea_id AND b.day = d.day AND b.strength >= m.vote_strength)
+), days AS (
+  INSERT INTO tally_days AS d (municipality_id, idea_id, day, vote_count, changed_on, was_vote_count)
+  SELECT m.id, b.idea_id, b.day, sum(b.votes), m.today, CASE WHEN b.day < m.today THEN sum(b.votes) ELSE 0 END
+  FROM votes_by_day AS b, m WHERE b.strength >= m.vote_strength GROUP BY m.id, b.idea_id, b.day, m.today
+  ON CONFLICT (municipality_id, idea_id, day) DO UPDATE SET
+    vote_count = excluded.vote_count, changed_on = excluded.changed_on, was_vote_count = excluded.was_vote_count
+)
+UPDATE idea_tallies AS t SET
+  device_count = coalesce(c.device, 0), email_count = coalesce(c.email, 0), strong_count = coalesce(c.strong, 0),
+  vote_count = coalesce(c.counted, 0), was_vote_count = coalesce(c.before, 0), changed_on = m.today,
+  version = t.version + 1, changed_xid = pg_current_xact_id()::text::bigint
+FROM m, idea_tallies AS all_tallies LEFT JOIN counted AS c ON c.idea_id = all_tallies.idea_id
+WHERE all_tallies.municipality_id = m.id AND t.municipality_id = all_tallies.municipality_id AND t.idea_id = all_tallies.idea_id;

@@ -1,0 +1,278 @@
+import asyncio
+import math
+import signal
+import subprocess
+from collections.abc import Callable
+from uuid import UUID
+
+import pytest
+from redis.asyncio import Redis
+
+from backend.errors import RateLimited
+from backend.realtime import limiter as limiter_module
+from backend.realtime.limiter import RateLimiter, rate_key
+
+pytestmark = pytest.mark.anyio
+
+ILOLA = UUID("0199a1b2-0000-7000-8000-000000000001")
+AAMU = UUID("0199a1b2-0000-7000-8000-00000000000a")
+BEDA = UUID("0199a1b2-0000-7000-8000-00000000000b")
+NETWORK = "192.0.2.1"
+
+
+class Clock:
+    """Seconds of this process; the bucket in Redis goes by Redis' own clock."""
+
+    now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def limiter_on(redis: Redis, clock: Callable[[], float] | None = None) -> RateLimiter:
+    return RateLimiter(redis, enabled=True, clock=clock or Clock())
+
+
+async def charge(limiter: RateLimiter, points: int, resident: UUID | None = AAMU) -> None:
+    await limiter.charge(municipality_id=ILOLA, resident_id=resident, network=NETWORK, points=points)
+
+
+async def wait_after(limiter: RateLimiter, points: int, resident: UUID | None = AAMU) -> int:
+    with pytest.raises(RateLimited) as refusal:
+        await charge(limiter, points, resident)
+    return refusal.value.retry_after
+
+
+def suspends(limiter: RateLimiter, points: int) -> bool:
+    """Whether a charge gives up control before it is through."""
+    coroutine = limiter.charge(municipality_id=ILOLA, resident_id=AAMU, network=NETWORK, points=points)
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        return False
+    coroutine.close()
+    return True
+
+
+async def round_trips(redis: Redis) -> int:
+    stats = await redis.info("commandstats")
+    calls: int = stats.get("cmdstat_evalsha", {"calls": 0})["calls"]
+    return calls
+
+
+async def full_at(redis: Redis, subject: UUID | str = AAMU) -> int:
+    """When the bucket in Redis will be full again, in microseconds of the epoch."""
+    value = await redis.get(rate_key(ILOLA, subject))
+    assert isinstance(value, bytes)
+    return int(value)
+
+
+async def load_script(redis: Redis) -> None:
+    await charge(limiter_on(redis), 1, BEDA)
+    await redis.config_resetstat()
+
+
+@pytest.mark.parametrize(("resident", "wait"), [(AAMU, 3), (None, 10)])
+async def test_after_a_burst_of_600_points_100_more_come_at_the_callers_rate(
+    redis: Redis, resident: UUID | None, wait: int
+) -> None:
+    limiter = limiter_on(redis)
+    await charge(limiter, 600, resident)
+    assert await wait_after(limiter, 100, resident) == wait
+    assert await wait_after(limiter_on(redis), 100, resident) == wait
+
+
+async def test_one_point_short_is_a_second_at_least(redis: Redis) -> None:
+    limiter = limiter_on(redis)
+    await charge(limiter, 600)
+    assert await wait_after(limiter, 1) == 1
+
+
+async def test_a_charge_over_the_burst_takes_the_whole_burst(redis: Redis) -> None:
+    limiter = limiter_on(redis)
+    await charge(limiter, 100_000)
+    assert await wait_after(limiter, 100_000) == 18
+
+
+async def test_callers_networks_and_municipalities_have_buckets_of_their_own(redis: Redis) -> None:
+    limiter = limiter_on(redis)
+    await charge(limiter, 600, AAMU)
+    await charge(limiter, 600, BEDA)
+    await charge(limiter, 600, None)
+    elsewhere = UUID("0199a1b2-0000-7000-8000-000000000002")
+    await limiter.charge(municipality_id=elsewhere, resident_id=AAMU, network=NETWORK, points=600)
+    await limiter.charge(municipality_id=ILOLA, resident_id=None, network="192.0.2.2", points=600)
+    assert sorted(await redis.keys()) == sorted(
+        f"{{{municipality}}}:rate:{subject}".encode()
+        for municipality, subject in [
+            (ILOLA, AAMU),
+            (ILOLA, BEDA),
+            (ILOLA, NETWORK),
+            (elsewhere, AAMU),
+            (ILOLA, "192.0.2.2"),
+        ]
+    )
+
+
+async def test_a_bucket_is_forgotten_once_it_is_full(redis: Redis) -> None:
+    await charge(limiter_on(redis), 100)
+    assert 0 < await redis.pttl(rate_key(ILOLA, AAMU)) <= 3_000
+
+
+async def test_a_busy_caller_asks_redis_16_times_for_600_requests(redis: Redis) -> None:
+    await load_script(redis)
+    limiter = limiter_on(redis)
+    for _ in range(600):
+        await charge(limiter, 1)
+    # for itself and 0, 1, 2, 4, 8, 16, 32 ahead, then 60
+    assert await round_trips(redis) == 7 + math.ceil((600 - 7 - 63) / 61)
+
+
+async def test_a_request_within_a_lease_does_not_suspend(redis: Redis) -> None:
+    await load_script(redis)
+    clock = Clock()
+    limiter = limiter_on(redis, clock)
+    for _ in range(1 + 2 + 3 + 5 + 1):  # the last of these leases itself and 8 ahead
+        await charge(limiter, 1)
+    assert [suspends(limiter, points) for points in (3, 4)] == [False, False]
+    assert await round_trips(redis) == 5
+    clock.now += 5  # the point left is lost
+    await charge(limiter, 1)
+    assert await round_trips(redis) == 6
+
+
+async def test_a_caller_gone_quiet_loses_nothing(redis: Redis) -> None:
+    clock = Clock()
+    limiter = limiter_on(redis, clock)
+    await charge(limiter, 20)
+    await charge(limiter, 5)  # soon after: takes one point ahead
+    before = await full_at(redis)
+    for _ in range(10):
+        clock.now += limiter_module.LEASE_SECONDS
+        await charge(limiter, 5)
+    assert await full_at(redis) - before == 10 * 5 * 30_000
+
+
+async def test_a_steady_caller_leases_no_more_than_it_spends(redis: Redis) -> None:
+    clock = Clock()
+    limiter = limiter_on(redis, clock)
+    await charge(limiter, 100)
+    before = await full_at(redis)
+    for _ in range(240):  # four a second for a minute
+        clock.now += 0.25
+        await charge(limiter, 1)
+    leased = (await full_at(redis) - before) / 30_000
+    assert 240 <= leased <= 240 + 16
+
+
+async def test_requests_at_once_share_one_block(redis: Redis) -> None:
+    await load_script(redis)
+    limiter = limiter_on(redis)
+    for _ in range(1 + 2 + 3 + 5 + 9 + 17 + 33):
+        await charge(limiter, 1)
+    await redis.config_resetstat()
+    await asyncio.gather(*(charge(limiter, 1) for _ in range(50)))
+    assert await round_trips(redis) == 1
+
+
+async def test_many_processes_admit_no_more_than_the_bucket_holds(redis: Redis) -> None:
+    start = (await redis.time())[0]
+    limiters = [limiter_on(redis) for _ in range(4)]
+
+    async def hammer(limiter: RateLimiter) -> int:
+        admitted = 0
+        for _ in range(400):
+            try:
+                await charge(limiter, 1)
+                admitted += 1
+            except RateLimited:
+                pass
+        return admitted
+
+    admitted = sum(await asyncio.gather(*map(hammer, limiters)))
+    elapsed = (await redis.time())[0] - start + 1
+    assert 600 - 4 * 60 <= admitted <= 600 + elapsed * 34
+
+
+async def test_a_refused_caller_is_refused_without_asking_redis_again(redis: Redis) -> None:
+    clock = Clock()
+    limiter = limiter_on(redis, clock)
+    await charge(limiter, 600)
+    assert await wait_after(limiter, 100) == 3
+    await redis.config_resetstat()
+    clock.now += 1.5
+    assert await wait_after(limiter, 100) == 2
+    assert await wait_after(limiter, 200) == 2
+    assert await round_trips(redis) == 0
+    await redis.delete(rate_key(ILOLA, AAMU))
+    await charge(limiter, 99)
+    clock.now += 1.5
+    await charge(limiter, 100)
+
+
+async def test_without_redis_a_process_has_half_a_bucket(redis: Redis) -> None:
+    clock = Clock()
+    gone = Redis.from_url("unix:///nowhere/valkey.sock", socket_timeout=0.25, retry=None)
+    limiter = limiter_on(gone, clock)
+    await charge(limiter, 299)
+    await charge(limiter, 1)
+    assert await wait_after(limiter, 100) == 6
+    assert await wait_after(limiter, 100_000) == 18
+    clock.now += 6
+    await charge(limiter, 100)
+    assert await wait_after(limiter, 1) == 1
+    await charge(limiter, 300, None)
+    assert await wait_after(limiter, 100, None) == 20
+
+
+async def test_a_paused_redis_is_asked_once_a_second(redis: Redis, valkey: tuple[subprocess.Popen[bytes], str]) -> None:
+    clock = Clock()
+    limiter = limiter_on(redis, clock)
+    await charge(limiter, 1)
+    valkey[0].send_signal(signal.SIGSTOP)
+    try:
+        await charge(limiter, 10)  # waits for Redis in vain
+        assert [suspends(limiter, 10) for _ in range(3)] == [False, False, False]
+        clock.now += 1
+        await charge(limiter, 10)
+        assert not suspends(limiter, 10)
+    finally:
+        valkey[0].send_signal(signal.SIGCONT)
+    await redis.flushall()
+    clock.now += 1
+    await charge(limiter, 600)
+    assert await wait_after(limiter, 100) == 3
+
+
+@pytest.mark.parametrize("value", [b"", b"nan", b"-inf", b"1e300", b"poison", b"-5"])
+async def test_a_foreign_value_heals(redis: Redis, value: bytes) -> None:
+    await redis.set(rate_key(ILOLA, AAMU), value)
+    limiter = limiter_on(redis)
+    if value == b"1e300":  # a clock set back: as after a whole burst
+        assert await wait_after(limiter, 100) == 3
+    else:
+        await charge(limiter, 600)
+        assert await wait_after(limiter, 100) == 3
+
+
+async def test_a_foreign_type_heals(redis: Redis) -> None:
+    await redis.rpush(rate_key(ILOLA, AAMU), b"x")
+    limiter = limiter_on(redis)
+    await charge(limiter, 600)
+    assert await wait_after(limiter, 100) == 3
+
+
+async def test_callers_beyond_the_limit_are_forgotten_oldest_first(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limiter_module, "CALLERS_KEPT", 2)
+    limited = limiter_on(redis)
+    for resident in (AAMU, BEDA, AAMU, None):
+        await charge(limited, 1, resident)
+    assert list(limited._callers) == [(ILOLA, AAMU), (ILOLA, NETWORK)]
+
+
+async def test_switched_off_lets_everything_through_without_redis(redis: Redis) -> None:
+    off = RateLimiter(redis, enabled=False)
+    assert not any(suspends(off, 100_000) for _ in range(10))
+    assert await redis.keys() == []
