@@ -80,7 +80,7 @@ def postgraphile(env: Environment) -> Contender:
 
 
 def bare(env: Environment) -> Contender:
-    options = ["--interface", "asgi", "--loop", "uvloop", "--workers", "1", "--no-ws", "--port", env["PORT"]]
+    options = ["--interface", "asgi", "--loop", "uvloop", "--workers", "1", "--port", env["PORT"]]
     command = [sys.executable, "-m", "granian", *options, "bench.bare:app"]
     return Contender(name="bare", title="bare Starlette route", command=command, env=env, votes=False)
 

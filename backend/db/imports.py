@@ -112,9 +112,7 @@ async def copy_residents(
     )
 
 
-async def copy_voters(
-    conn: Connection, *, municipality_id: UUID, import_id: UUID, voters: Iterable[VoterRow]
-) -> None:
+async def copy_voters(conn: Connection, *, municipality_id: UUID, import_id: UUID, voters: Iterable[VoterRow]) -> None:
     await conn.copy_records_to_table(
         "imported_voters",
         columns=("municipality_id", "import_id", "resident_id", "voter_id", "age", "sex", "area"),

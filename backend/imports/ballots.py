@@ -74,9 +74,7 @@ async def import_ballots(conn: Connection, *, slug: str, file: File, report: Rep
             municipality_id=municipality_id,
             strength=imported.strength,
             cast_at=places.closing_time(file.election.meta, catalogue.time_zone, now=datetime.now(UTC)),
-            votes=tracked(
-                _votes(ballots, imported), report, "Votes", sum(len(ballot.projects) for ballot in ballots)
-            ),
+            votes=tracked(_votes(ballots, imported), report, "Votes", sum(len(ballot.projects) for ballot in ballots)),
         )
         # The recount covers ideas that were there before: a vote cast meanwhile must not be lost from their tallies.
         await imports.hold_ideas(conn, municipality_id=municipality_id)
@@ -142,9 +140,7 @@ async def _load(conn: Connection, municipality_id: UUID, file: File, report: Rep
     )
     idea_ids = await imports.new_ids(conn, count=len(election.projects))
     options = list(_options(election.projects, idea_ids, catalogue))
-    await imports.add_ideas(
-        conn, municipality_id=municipality_id, import_id=import_id, locale=locale, options=options
-    )
+    await imports.add_ideas(conn, municipality_id=municipality_id, import_id=import_id, locale=locale, options=options)
     by_project = {option.project_id: option.idea_id for option in options}
     return Imported(municipality_id, import_id, by_project, resident_ids, catalogue.vote_strength), catalogue
 

@@ -6,11 +6,21 @@ HTTP/1.1 with keep-alive, one request in flight, answers with Content-Length; no
 import asyncio
 import re
 import ssl
+import time
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+from backend.errors import HeittoError
+
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 ANSWER_SECONDS = 30
+PATIENCE_SECONDS = 60
+PAUSE_SECONDS = 0.2
+_TRY_AGAIN = (429, 503)
+
+
+class ReplayFailed(HeittoError):
+    """The server takes no votes of ours. Those it took stand; a new replay needs another slug."""
 
 
 class Connection(asyncio.Protocol):
@@ -65,6 +75,41 @@ async def connect(url: str) -> Connection:
         Connection, parts.hostname, parts.port or (443 if secure else 80), **options
     )
     return connection
+
+
+class Client:
+    """One connection, made anew when it is lost. `repeats` counts what was sent again."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: Connection | None = None
+        self.repeats = 0
+
+    async def ask(self, request: bytes) -> tuple[int, bytes]:
+        """Status and body; the request is sent until it is answered, so it must be safe to repeat.
+
+        Raises ReplayFailed after a minute without an answer.
+        """
+        give_up_at = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                self._connection = self._connection or await connect(self._url)
+                status, body = await self._connection.ask(request)
+                if status not in _TRY_AGAIN:
+                    return status, body
+                trouble = f"{status} {body[:200].decode(errors='replace')}"
+            except OSError as error:
+                trouble = str(error) or type(error).__name__
+                self.close()
+            if time.monotonic() > give_up_at:
+                raise ReplayFailed(f"{self._url} gives no answer: {trouble}")
+            self.repeats += 1
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    def close(self) -> None:
+        if self._connection:
+            self._connection.close()
+        self._connection = None
 
 
 def head(url: str, *, municipality: str, token: str) -> bytes:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
@@ -13,24 +13,16 @@ import orjson
 
 from backend.auth.keys import SigningKeys
 from backend.auth.tokens import sign_access_token
-from backend.errors import HeittoError
 from backend.ids import global_id
 from backend.imports.ballots import Imported
-from backend.imports.casting import Connection, connect, head, tail
+from backend.imports.casting import Client, ReplayFailed, head, tail
 from backend.imports.progress import Report, tracked
 from backend.pabulib import Ballot
 
 SET_VOTE = "mutation ($input: SetVoteInput!) { setVote(input: $input) { idea { voteCount } errors { code } } }"
 TOKEN_SECONDS = 86_400
-PATIENCE_SECONDS = 60  # how long one vote is tried again before the replay gives up
-PAUSE_SECONDS = 0.2
+_HOPELESS = (400, 401, 403, 404)  # another key, another database, no such path
 _STEP = 1_000
-
-Cast = tuple[bytes, Sequence[str]]  # the head of a voter's requests, the projects on the ballot
-
-
-class ReplayFailed(HeittoError):
-    """The server takes no votes of ours. Those it took stand; the same file can be replayed under another slug."""
 
 
 @dataclass(slots=True)
@@ -39,7 +31,6 @@ class Replayed:
     again after a lost answer or a 503, `refused` votes by the code they were refused with."""
 
     seconds: float = 0.0
-    ballots: int = 0
     latencies: array[float] = field(default_factory=lambda: array("d"))
     repeats: int = 0
     refused: Counter[str] = field(default_factory=Counter)
@@ -99,13 +90,49 @@ async def cast_ballots(
     Raises ReplayFailed where the server refuses the tokens or gives no answer for a minute.
     """
     replayed, total = Replayed(), sum(len(ballot.projects) for ballot in ballots)
-    waiting = iter(list(zip(heads, (ballot.projects for ballot in ballots), strict=True)))
+    waiting = zip(heads, ballots, strict=True)
     report("Casting votes", 0, total)
-    started = time.perf_counter()
 
     async def lane() -> None:
-        voter = _Voter(url, replayed)
+        client = Client(url)
         try:
-            await _cast(waiting, voter, tails, replayed, report, total)
+            for start, ballot in waiting:  # one iterator for all lanes
+                for project in ballot.projects:
+                    asked_at = time.perf_counter()
+                    status, body = await client.ask(start + tails[project])
+                    replayed.latencies.append(time.perf_counter() - asked_at)
+                    if code := _refusal(status, body):
+                        replayed.refused[code] += 1
+                    if replayed.votes % _STEP == 0 or replayed.votes == total:
+                        report("Casting votes", replayed.votes, total)
         finally:
-            voter.close()
+            replayed.repeats += client.repeats
+            client.close()
+
+    started = time.perf_counter()
+    try:
+        async with asyncio.TaskGroup() as lanes:
+            for _ in range(connections):
+                lanes.create_task(lane())
+    except* ReplayFailed as failures:
+        raise failures.exceptions[0] from None
+    replayed.seconds = time.perf_counter() - started
+    return replayed
+
+
+def _refusal(status: int, body: bytes) -> str | None:
+    """The code of a vote that was not taken. Raises ReplayFailed for what would refuse every vote alike."""
+    if status in _HOPELESS:
+        raise ReplayFailed(f"the server answers {status}: {body[:200].decode(errors='replace')}")
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return f"HTTP {status}"
+    match answer:
+        case {"data": {"setVote": {"idea": {}, "errors": []}}}:
+            return None
+        case {"data": {"setVote": {"errors": [{"code": str(code)}, *_]}}}:
+            return code
+        case {"errors": [{"extensions": {"code": str(code)}}, *_]}:
+            return code
+    return f"HTTP {status}"

@@ -1,0 +1,1 @@
+from backend.imports.command import run_import as run_import
