@@ -96,7 +96,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         del request
         return _json(dict(gate.services.keys.jwks), headers={"cache-control": "public, max-age=600"})
 
-    return Starlette(
+    app = Starlette(
         routes=[
             *graphql_routes(
                 pipeline,
@@ -129,6 +129,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
         else [],
         lifespan=lifespan,
     )
+    app.state.pipeline = pipeline
+    return app
 
 
 async def _healthz(request: Request) -> Response:

@@ -1,20 +1,42 @@
 """The HTTP server: granian, whose worker processes make the application for themselves."""
 
-from granian import Granian
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+from collections.abc import AsyncIterator
+from typing import Final
+
 from granian.constants import Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
+from granian.server.mp import MPServer
+from starlette.applications import Starlette
 
-from backend.settings import Settings
+from backend.app import create_app
+from backend.settings import Settings, load_settings
 
-KILL_SECONDS = 15  # for requests in flight when stopped; longer than any request may take
-BACKLOG = 1024
+KILL_SECONDS: Final = 15  # for requests in flight when stopped; longer than any request may take
+BACKLOG: Final = 1024
+HEADER_MS: Final = 10_000
+DRAIN: Final = signal.SIGUSR1  # granian keeps SIGTERM for itself
+
+
+class Server(MPServer):
+    """Asks its workers to end streams and sockets before it stops them: it would wait for their clients otherwise."""
+
+    def shutdown(self, exit_code: int = 0) -> None:
+        for worker in self.wrks:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker.inner.pid, DRAIN)
+        super().shutdown(exit_code)  # type: ignore[no-untyped-call] # granian is only partly typed
 
 
 def serve_http(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT; requests in flight are finished first."""
-    Granian(
-        "backend.app:create_app",
+    Server(
+        "backend.serve:create_worker",
         factory=True,
         address=settings.host,
         port=settings.port,
@@ -23,8 +45,35 @@ def serve_http(settings: Settings) -> None:
         loop=Loops.uvloop,
         runtime_threads=1,
         backlog=BACKLOG,
-        http1_settings=HTTP1Settings(header_read_timeout=10_000),
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_MS),
         log_level=LogLevels(settings.log_level),
         respawn_failed_workers=True,
         workers_kill_timeout=KILL_SECONDS,
     ).serve()
+
+
+def create_worker() -> Starlette:
+    """The application in a worker process, which drains on request and doesn't outlive its parent."""
+    app = create_app(load_settings("database_url", "redis_url", "secret_key", "signing_key_file"))
+    inside = app.router.lifespan_context
+
+    @contextlib.asynccontextmanager
+    async def lifespan(application: Starlette) -> AsyncIterator[None]:
+        asyncio.get_running_loop().add_signal_handler(DRAIN, application.state.pipeline.drain)
+        watch = asyncio.create_task(_end_with(os.getppid()))
+        async with inside(application):
+            # What is there by now stays: the collector needn't look at it again and again.
+            gc.collect()
+            gc.freeze()
+            yield
+        watch.cancel()
+
+    app.router.lifespan_context = lifespan
+    return app
+
+
+async def _end_with(parent: int) -> None:
+    """Ends this process within a second of its parent's death, however that came."""
+    while os.getppid() == parent:  # noqa: ASYNC110 # nothing tells of it
+        await asyncio.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)

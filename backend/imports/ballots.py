@@ -1,4 +1,7 @@
-"""Loads a participatory-budgeting file: options become ideas, voters residents known to this import only."""
+"""Loads a participatory-budgeting file: options become ideas, voters residents known to this import only.
+
+Runs in one transaction of the caller's, so that whatever fails leaves nothing behind.
+"""
 
 import hashlib
 import re
@@ -58,27 +61,26 @@ def read_file(path: Path, report: Report) -> File:
 
 
 async def import_ballots(conn: Connection, *, slug: str, file: File, report: Report) -> Imported:
-    """Ideas, voters and votes in one transaction, into the municipality `slug`, which is made where it is missing.
+    """Ideas, voters and votes into the municipality `slug`, which is made where it is missing.
 
     Raises ImportRefused where the municipality already holds this file.
     """
-    async with conn.transaction():
-        await imports.lift_timeouts(conn)
-        municipality_id = await _make(conn, slug, file.election, for_replay=False) or await imports.hold_municipality(
-            conn, slug=slug
-        )
-        imported, catalogue = await _load(conn, municipality_id, file, report)
-        ballots = file.election.ballots
-        await imports.copy_votes(
-            conn,
-            municipality_id=municipality_id,
-            strength=imported.strength,
-            cast_at=places.closing_time(file.election.meta, catalogue.time_zone, now=datetime.now(UTC)),
-            votes=tracked(_votes(ballots, imported), report, "Votes", sum(len(ballot.projects) for ballot in ballots)),
-        )
-        # The recount covers ideas that were there before: a vote cast meanwhile must not be lost from their tallies.
-        await imports.hold_ideas(conn, municipality_id=municipality_id)
-        await recount(conn, municipality_id=municipality_id)
+    await imports.lift_timeouts(conn)
+    made = await _make(conn, slug, file.election, for_replay=False)
+    municipality_id = made or await imports.hold_municipality(conn, slug=slug)
+    imported, catalogue = await _load(conn, municipality_id, file, report)
+    ballots = file.election.ballots
+    count = sum(len(ballot.projects) for ballot in ballots)
+    await imports.copy_votes(
+        conn,
+        municipality_id=municipality_id,
+        strength=imported.strength,
+        cast_at=places.closing_time(file.election.meta, catalogue.time_zone, now=datetime.now(UTC)),
+        votes=tracked(_votes(ballots, imported), report, "Votes", count),
+    )
+    # The recount covers ideas that were there before: a vote cast meanwhile must not be lost from their tallies.
+    await imports.hold_ideas(conn, municipality_id=municipality_id)
+    await recount(conn, municipality_id=municipality_id)
     return imported
 
 
@@ -87,12 +89,11 @@ async def prepare_replay(conn: Connection, *, slug: str, file: File, report: Rep
 
     Raises ImportRefused where there is a municipality of that name.
     """
-    async with conn.transaction():
-        await imports.lift_timeouts(conn)
-        municipality_id = await _make(conn, slug, file.election, for_replay=True)
-        if municipality_id is None:
-            raise ImportRefused(f"municipality {slug} is there already: a replay needs a fresh one")
-        imported, _ = await _load(conn, municipality_id, file, report)
+    await imports.lift_timeouts(conn)
+    municipality_id = await _make(conn, slug, file.election, for_replay=True)
+    if municipality_id is None:
+        raise ImportRefused(f"municipality {slug} is there already: a replay needs a fresh one")
+    imported, _ = await _load(conn, municipality_id, file, report)
     return imported
 
 

@@ -66,13 +66,13 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
 
-async def connect(url: str) -> Connection:
+async def open_connection(url: str) -> Connection:
     """Raises OSError."""
     parts = urlsplit(url)
     secure = parts.scheme == "https"
     options: dict[str, Any] = {"ssl": ssl.create_default_context()} if secure else {}  # Any: options of many types
     _, connection = await asyncio.get_running_loop().create_connection(
-        Connection, parts.hostname, parts.port or (443 if secure else 80), **options
+        Connection, parts.hostname or "", parts.port or (443 if secure else 80), **options
     )
     return connection
 
@@ -93,7 +93,7 @@ class Client:
         give_up_at = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
-                self._connection = self._connection or await connect(self._url)
+                self._connection = self._connection or await open_connection(self._url)
                 status, body = await self._connection.ask(request)
                 if status not in _TRY_AGAIN:
                     return status, body

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import asyncpg
 from rich.console import Console
 
 from backend.auth.keys import load_signing_keys
+from backend.commands import connect
 from backend.db.imports import import_totals
-from backend.db.pool import Connection, prepare_connection
+from backend.db.pool import Connection
 from backend.imports.ballots import File, Imported, ImportRefused, import_ballots, prepare_replay, read_file
-from backend.imports.casting import connect
+from backend.imports.casting import open_connection
 from backend.imports.places import slug_of
 from backend.imports.progress import Report, shown
 from backend.imports.replay import Replayed, cast_ballots, signed_heads, tails
@@ -30,39 +30,35 @@ async def run_import(settings: Settings, *, file: Path, slug: str, replay: str, 
     console = Console()
     slug = slug or slug_of(file)
 
-    def say(text: str) -> None:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-    conn = await asyncpg.connect(settings.database_url, timeout=5)
+    conn = await connect(settings.database_url)
     try:
-        await prepare_connection(conn)
         with shown(console) as report:
             read = read_file(file, report)
             if replay:
                 imported, replayed = await _replay(conn, settings, read, slug, replay, connections, report)
+                differences = await _differences(conn, imported, read.election)
             else:
-                imported, replayed = await import_ballots(conn, slug=slug, file=read, report=report), None
-        for line in _findings(read.election):
-            say(line)
-        differences = await _differences(conn, imported, read.election)
+                async with conn.transaction():
+                    imported, replayed = await import_ballots(conn, slug=slug, file=read, report=report), None
+                    differences = await _differences(conn, imported, read.election)
     finally:
         await conn.close()
-    for line in _results(read, slug, replayed):
-        say(line)
-    for line in differences or ["totals equal: each idea has the votes of the file's ballots"]:
-        say(line)
+    totals = differences or ["totals equal: each idea has the votes of the file's ballots"]
+    for line in (*_findings(read.election), *_results(read, slug, replayed), *totals):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     return 1 if differences else 0
 
 
 async def _replay(
     conn: Connection, settings: Settings, file: File, slug: str, url: str, connections: int, report: Report
 ) -> tuple[Imported, Replayed]:
-    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+    if not _is_url(url):
         raise ImportRefused(f"--replay {url}: write the API's URL, such as http://127.0.0.1:8000/graphql")
     assert settings.signing_key_file  # noqa: S101 # required by the command line
     keys = load_signing_keys(settings.signing_key_file)
-    (await connect(url)).close()  # nothing is made where nobody listens
-    imported = await prepare_replay(conn, slug=slug, file=file, report=report)
+    (await open_connection(url)).close()  # nothing is made where nobody listens
+    async with conn.transaction():
+        imported = await prepare_replay(conn, slug=slug, file=file, report=report)
     replayed = await cast_ballots(
         url,
         heads=signed_heads(keys, issuer=settings.token_issuer, url=url, slug=slug, imported=imported, report=report),
@@ -72,6 +68,14 @@ async def _replay(
         report=report,
     )
     return imported, replayed
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _findings(election: Election) -> Iterator[str]:
@@ -104,7 +108,7 @@ async def _differences(conn: Connection, imported: Imported, election: Election)
 def _results(file: File, slug: str, replayed: Replayed | None) -> Iterator[str]:
     ballots, ideas = file.election.ballots, len(file.election.projects)
     votes = sum(len(ballot.projects) for ballot in ballots)
-    yield f"{file.name} in municipality {slug}: {ideas:,} ideas, {len(ballots):,} voters, {votes:,} votes on their ballots"
+    yield f"{file.name} in municipality {slug}: {ideas:,} ideas, {len(ballots):,} voters, {votes:,} votes on ballots"
     if not replayed:
         return
     yield (

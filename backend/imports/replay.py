@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +30,7 @@ class Replayed:
     again after a lost answer or a 503, `refused` votes by the code they were refused with."""
 
     seconds: float = 0.0
-    latencies: array[float] = field(default_factory=lambda: array("d"))
+    latencies: list[float] = field(default_factory=list)
     repeats: int = 0
     refused: Counter[str] = field(default_factory=Counter)
 

@@ -8,6 +8,7 @@ import structlog
 from backend.cursors import Place
 from backend.db.boards import Board, Entry, board_page
 from backend.db.pool import Pool, acquire
+from backend.metrics import BOARD_PAGES
 from backend.realtime.boards import Boards
 from backend.realtime.redis import REDIS_FAILURES
 
@@ -32,10 +33,12 @@ class Leaderboards:
                 self._avoid_until = time.monotonic() + AVOID_SECONDS
             else:
                 if entries is not None:
+                    BOARD_PAGES.labels("redis").inc()
                     return entries
         return await self.truth(board, today=today, limit=limit, beyond=beyond)
 
     async def truth(self, board: Board, *, today: date, limit: int, beyond: Place | None = None) -> list[Entry]:
         """The same from PostgreSQL."""
+        BOARD_PAGES.labels("postgresql").inc()
         async with acquire(self._pool) as conn:
             return await board_page(conn, board, today=today, limit=limit, beyond=beyond)

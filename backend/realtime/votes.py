@@ -9,6 +9,7 @@ import structlog
 from backend.db.pool import Pool, acquire
 from backend.db.votes import VoteOutcome, VoteStatement, set_votes
 from backend.errors import Unavailable
+from backend.metrics import VOTE_BATCH, VOTES
 
 LARGEST_BATCH = 500
 # While one batch is being written the next one gathers: waiting on purpose would only add to each caller's time.
@@ -73,4 +74,6 @@ class VoteBatches:
                 outcomes = await set_votes(conn, statements)
             except asyncpg.InterfaceError as error:
                 raise Unavailable from error
+        VOTES.inc(len(statements))
+        VOTE_BATCH.observe(len(statements))
         return outcomes

@@ -6,7 +6,7 @@ import mercurius from 'mercurius'
 import pg from 'pg'
 
 const { DATABASE_URL, PUBLIC_KEY_FILE, PORT, POOL } = process.env
-const pool = new pg.Pool({ connectionString: DATABASE_URL, max: Number(POOL ?? 8), idleTimeoutMillis: 0 })
+const pool = new pg.Pool({ connectionString: DATABASE_URL, max: Number(POOL ?? 32), idleTimeoutMillis: 0 })
 const { rows: [municipality] } = await pool.query("SELECT id, time_zone, vote_strength FROM municipalities WHERE slug = 'bench'")
 const verify = createVerifier({ key: readFileSync(PUBLIC_KEY_FILE), algorithms: ['EdDSA'], cache: 10000, allowedAud: 'heitto', allowedIss: 'heitto' })
 

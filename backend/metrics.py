@@ -1,0 +1,12 @@
+"""What is counted for Prometheus, of one process."""
+
+from prometheus_client import Counter, Histogram
+
+VOTES = Counter("heitto_votes", "Vote statements answered after their commit")
+VOTE_BATCH = Histogram(
+    "heitto_vote_batch_statements",
+    "Vote statements that shared a transaction",
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
+)
+BOARD_PAGES = Counter("heitto_board_pages", "Pages of boards read", ["source"])
+BOARD_REBUILDS = Counter("heitto_board_rebuilds", "Boards of a municipality made anew")
