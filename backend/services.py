@@ -61,7 +61,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             yield services
     finally:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(pool.close(), 5)
+            async with asyncio.timeout(5):
+                await pool.close()
         pool.terminate()
         await redis.aclose()
         await listener.aclose()

@@ -26,7 +26,8 @@ function response(status, headers, body)
   if status == 200 and body:find('"data":{', 1, true) and not body:find('"errors":[{', 1, true) then
     turn = turn + 1
   else
-    refused, refusal = refused + 1, status .. " " .. body:sub(1, 300)
+    local from = body:find('"errors":[{', 1, true) or 1
+    refused, refusal = refused + 1, status .. " " .. body:sub(from, from + 300)
   end
 end
 

@@ -2,13 +2,14 @@
 
 import http.client
 import json
+import os
 import signal
 import socket
 import statistics
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,8 @@ from bench.machine import Cores, pinned, processor_seconds, resident_megabytes
 from bench.workloads import Plan, Workload
 
 READY_SECONDS = 30.0
+SETTLE_SECONDS = 2.0  # for what a server does behind its first answer: ours builds its boards in Redis
+STOP_SECONDS = 20.0
 _HEAD = (
     "POST /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     "Accept: application/json\r\nAccept-Language: en\r\n"
@@ -86,6 +89,8 @@ def free_port() -> int:
 @contextmanager
 def running(bench: Bench, contender: Contender) -> Iterator[subprocess.Popen[bytes]]:
     """Raises Broken when it doesn't answer the page in time."""
+    if _listening(bench.port):
+        raise Broken(f"{contender.title}: its port is still taken by the server before it")
     log = bench.folder / f"{contender.name}.log"
     guard = bench.servers.supervisor.guard
     with log.open("ab") as output, pinned(bench.cores.server):
@@ -100,15 +105,21 @@ def running(bench: Bench, contender: Contender) -> Iterator[subprocess.Popen[byt
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise Broken(f"{contender.title}: {error}\n{log.read_text()[-2000:]}") from error
                 time.sleep(0.05)
+        time.sleep(SETTLE_SECONDS)
         yield process
     finally:
         process.terminate()
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
+        with suppress(ProcessLookupError):  # its workers, where they outlived it, would answer for the next server
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
         guard.forget(process.pid)
+
+
+def _listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def page(bench: Bench, contender: Contender, *, signed_in: bool = False) -> bytes:

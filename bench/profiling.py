@@ -36,7 +36,9 @@ def run(bench: Bench, contender: Contender, workload: Workload, *, seconds: int)
             process.wait(30)
         except subprocess.TimeoutExpired:
             print("the profiler didn't end by itself")
-    print(f"{workload.title}: {figures.total / figures.seconds:,.0f} requests/s while profiled")
+    print(
+        f"{workload.title}: {figures.total / figures.seconds:,.0f} requests/s while profiled; {figures.refused} refused"
+    )
     if spy:
         _show_stacks(output)
     else:

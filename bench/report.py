@@ -17,7 +17,7 @@ Results = dict[tuple[Workload, Contender], list[Result]]
 
 
 def table(results: Results) -> Table:
-    """A row a workload and server: medians of the rounds, the slowest and fastest round in brackets."""
+    """A row a workload and server."""
     shown = Table(
         title="requests/s: median of the rounds, slowest to fastest; latency in ms; processor time in µs a request"
     )
@@ -25,7 +25,7 @@ def table(results: Results) -> Table:
     shown.add_column("server")
     for heading in ("requests/s", "", "x Mercurius", "p50", "p99", "server", "PostgreSQL", "Redis", "worker MB"):
         shown.add_column(heading, justify="right")
-    shown.add_column("recount")
+    shown.add_column("answers")
     last = None
     for (workload, contender), rounds in results.items():
         middle = median(rounds)
@@ -43,7 +43,7 @@ def table(results: Results) -> Table:
             f"{middle.p50:.1f}",
             f"{middle.p99:.1f}",
             *(_whole(figure) for figure in (middle.server_us, middle.postgres_us, middle.redis_us, middle.resident_mb)),
-            middle.wrong or ("exact" if workload.ideas else ""),
+            "WRONG" if middle.wrong else "counted" if workload.ideas else "good",
         )
         last = workload
     return shown
@@ -51,6 +51,9 @@ def table(results: Results) -> Table:
 
 def show(results: Results) -> None:
     Console(width=None if Console().is_terminal else 170).print(table(results))
+    for (workload, contender), rounds in results.items():
+        for wrong in dict.fromkeys(result.wrong for result in rounds if result.wrong):
+            print(f"WRONG {workload.key} {contender.title}: {wrong}")
 
 
 def keep(results: Results, *, about: dict[str, object]) -> Path:

@@ -110,17 +110,23 @@ def _ranking(window: Window, *, at_midnight: bool) -> str:
 
 @cache
 def board_statement(window: Window) -> str:
-    """A page of a board: $5 score and $6 id to start beyond (or null), $7 rows."""
+    """A page of a board: $5 score and $6 id to start beyond (or null), $7 rows. Places before the page are counted
+    once, those on it follow; the first page of ALL_TIME is read off its index."""
+    beyond = "r.score < $5::bigint OR (r.score = $5 AND r.idea_id > $6::uuid)"
     return f"""
-        WITH ranking AS MATERIALIZED ({_ranking(window, at_midnight=False)}),
+        WITH ranking AS NOT MATERIALIZED ({_ranking(window, at_midnight=False)}),
         unused AS (SELECT $3::date, $4::integer)
         SELECT
-          (SELECT count(*) FROM ranking AS b WHERE b.score > r.score OR (b.score = r.score AND b.idea_id < r.idea_id)),
-          r.score, r.idea_id
-        FROM ranking AS r
-        WHERE $6::uuid IS NULL OR r.score < $5::bigint OR (r.score = $5 AND r.idea_id > $6)
-        ORDER BY r.score DESC, r.idea_id
-        LIMIT $7
+          CASE WHEN $6::uuid IS NULL THEN 0 ELSE (SELECT count(*) FROM ranking AS r WHERE NOT ({beyond})) END
+            + row_number() OVER (ORDER BY page.score DESC, page.idea_id),
+          page.score, page.idea_id
+        FROM (
+          SELECT r.score, r.idea_id FROM ranking AS r
+          WHERE $6::uuid IS NULL OR {beyond}
+          ORDER BY r.score DESC, r.idea_id
+          LIMIT $7
+        ) AS page
+        ORDER BY page.score DESC, page.idea_id
     """  # noqa: S608 # put together from the fragments of sql/queries/boards.sql alone
 
 
@@ -149,7 +155,7 @@ async def board_page(
         beyond.id if beyond else None,
         limit,
     )
-    return [Entry(row[0] + 1, row[1], row[2]) for row in rows]
+    return [Entry(row[0], row[1], row[2]) for row in rows]
 
 
 async def midnight_ranks(conn: Connection, board: Board, *, today: date, idea_ids: Sequence[UUID]) -> dict[UUID, int]:

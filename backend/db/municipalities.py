@@ -106,8 +106,13 @@ class Catalogue:
         return self.departments[self.posts[official.post_id].department_id]
 
     def responsible_post(self, department_id: UUID, *, theme_id: UUID | None, district_id: UUID | None) -> UUID:
-        """The post that answers in a department: theme and district, else theme, else district, else its head."""
-        for theme, district in ((theme_id, district_id), (theme_id, None), (None, district_id), (None, None)):
+        """The post that answers in a department: theme and district, else theme, else district, else its head.
+
+        The general theme goes to the coordinator where nobody is named for it."""
+        places = [(theme_id, district_id), (theme_id, None)]
+        if theme_id is None or not self.themes[theme_id].is_general:
+            places += [(None, district_id), (None, None)]
+        for theme, district in places:
             if post := self.responsibilities.get((department_id, theme, district)):
                 return post
         return self.coordinator_post.id

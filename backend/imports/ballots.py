@@ -5,6 +5,7 @@ Runs in one transaction of the caller's, so that whatever fails leaves nothing b
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -157,7 +158,10 @@ async def _catalogue_with_offices(
         ((project.area for project in projects), catalogue.districts, imports.add_districts),
     ):
         known = _by_name(present.values())
-        missing = {name.casefold(): name for name in wanted if name and name.casefold() not in known}
+        missing: dict[str, str] = {}  # the first spelling of each
+        for name in wanted:
+            if name and name.casefold() not in known:
+                missing.setdefault(name.casefold(), name)
         if missing and len(present) + len(missing) <= _LONGEST_LIST:
             await add(conn, municipality_id=municipality_id, locale=locale, names=list(missing.values()))
     catalogue = await municipalities.catalogue(conn, municipality_id)
@@ -181,11 +185,12 @@ def _options(projects: Sequence[Project], idea_ids: Sequence[UUID], catalogue: C
         theme_id = themes.get((_category(project) or "").casefold(), catalogue.general_theme.id)
         district_id = districts.get((project.area or "").casefold())
         department_id = catalogue.themes[theme_id].department_id
+        name = unicodedata.normalize("NFC", project.name)  # as all titles are
         details = {"cost": project.cost, "category": project.category, "target": project.target, "area": project.area}
         yield OptionRow(
             idea_id=idea_id,
-            title=project.name[:_LONGEST_TITLE],
-            body=project.name[:_LONGEST_BODY] if len(project.name) > _LONGEST_TITLE else "",
+            title=name[:_LONGEST_TITLE],
+            body=name[:_LONGEST_BODY] if len(name) > _LONGEST_TITLE else "",
             theme_id=theme_id,
             district_id=district_id,
             department_id=department_id,

@@ -36,11 +36,11 @@ async def run_import(settings: Settings, *, file: Path, slug: str, replay: str, 
             read = read_file(file, report)
             if replay:
                 imported, replayed = await _replay(conn, settings, read, slug, replay, connections, report)
-                differences = await _differences(conn, imported, read.election)
+                differences = await total_differences(conn, imported, read.election)
             else:
                 async with conn.transaction():
                     imported, replayed = await import_ballots(conn, slug=slug, file=read, report=report), None
-                    differences = await _differences(conn, imported, read.election)
+                    differences = await total_differences(conn, imported, read.election)
     finally:
         await conn.close()
     totals = differences or ["totals equal: each idea has the votes of the file's ballots"]
@@ -90,10 +90,10 @@ def _findings(election: Election) -> Iterator[str]:
             yield f"  and {len(differences) - _NAMED} more"
     if election.vote_type not in (VoteType.APPROVAL, VoteType.CHOOSE_1):
         what = "ranks" if election.vote_type is VoteType.ORDINAL else "points"
-        yield f"note: a {election.vote_type} vote: a project counts once for each ballot it is on, {what} are not used"
+        yield f"note: {election.vote_type} ballots: a project counts once for each ballot it is on, {what} are not used"
 
 
-async def _differences(conn: Connection, imported: Imported, election: Election) -> list[str]:
+async def total_differences(conn: Connection, imported: Imported, election: Election) -> list[str]:
     """Ideas whose tally or rows are not what the ballots add up to."""
     expected = Counter(project for ballot in election.ballots for project in ballot.projects)
     totals = await import_totals(conn, municipality_id=imported.municipality_id, import_id=imported.import_id)
@@ -115,7 +115,7 @@ def _results(file: File, slug: str, replayed: Replayed | None) -> Iterator[str]:
         f"cast {replayed.votes:,} votes of {len(ballots):,} ballots in {replayed.seconds:.1f} s: "
         f"{replayed.votes / replayed.seconds:,.0f} votes/s, {len(ballots) / replayed.seconds:,.0f} ballots/s"
     )
-    p50, p95, p99, longest = (replayed.percentile(share) for share in (0.50, 0.95, 0.99, 1.0))
+    p50, p95, p99, longest = replayed.percentiles(0.50, 0.95, 0.99, 1.0)
     yield f"latency of a vote: p50 {p50:.1f} ms, p95 {p95:.1f} ms, p99 {p99:.1f} ms, longest {longest:.1f} ms"
     refused = ", ".join(f"{code} {count:,}" for code, count in replayed.refused.most_common()) or "none"
     yield f"sent again: {replayed.repeats:,}; refused: {refused}"

@@ -38,10 +38,10 @@ class Replayed:
     def votes(self) -> int:
         return len(self.latencies)
 
-    def percentile(self, share: float) -> float:
+    def percentiles(self, *shares: float) -> list[float]:
         """Milliseconds."""
-        ordered = sorted(self.latencies)
-        return ordered[min(int(len(ordered) * share), len(ordered) - 1)] * 1000 if ordered else 0.0
+        ordered = sorted(self.latencies) or [0.0]
+        return [ordered[min(int(len(ordered) * share), len(ordered) - 1)] * 1000 for share in shares]
 
 
 def signed_heads(

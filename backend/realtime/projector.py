@@ -50,8 +50,10 @@ class Projector:
             except Exception:
                 log.exception("projector_failed")
             await asyncio.sleep(ROUND_SECONDS)
+            # Not wait_for: in Python 3.11 it can swallow a cancellation that comes as the event does.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._hurry.wait(), IDLE_SECONDS - ROUND_SECONDS)
+                async with asyncio.timeout(IDLE_SECONDS - ROUND_SECONDS):
+                    await self._hurry.wait()
 
     async def round(self, municipality_id: UUID) -> None:
         """Brings one municipality's boards up to date. Raises Unavailable or one of REDIS_FAILURES."""

@@ -76,7 +76,7 @@ async def notification_received(info: Info) -> AsyncGenerator[Notification, None
                     context.refresh()
                     yield notification(row)
             seen = {row.id for row in rows}
-            newest = max(newest, *seen)
+            newest = max([newest, *seen])
 
 
 async def _since(context: Context, newest: UUID) -> list[NotificationRow]:

@@ -1,6 +1,9 @@
 """What followers are told, how they read it, and how it comes to them."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
 from uuid import uuid4
 
 import orjson
@@ -153,13 +156,18 @@ async def test_a_notification_of_a_hidden_idea_stays_without_it(api: Api) -> Non
     assert (note["kind"], note["idea"], note["response"]) == ("RESPONSE", None, None)
 
 
-async def listen(api: Api, token: str) -> Wire:
-    """A phone that subscribes once entered."""
+@asynccontextmanager
+async def listening(api: Api, token: str) -> AsyncIterator[Wire]:
+    """A phone that is subscribed."""
     wire = Wire(api.app, "websocket", "/graphql", {"host": "heitto.test"}, subprotocols=["graphql-transport-ws"])
     wire.put({"type": "websocket.connect"})
     wire.say({"type": "connection_init", "payload": {"authorization": f"Bearer {token}"}})
     wire.say({"type": "subscribe", "id": "1", "payload": {"query": RECEIVED}})
-    return wire
+    async with wire:
+        assert (await wire.take())["type"] == "websocket.accept"
+        assert (await wire.hear())["type"] == "connection_ack"
+        await asyncio.sleep(0.5)  # the protocol has no word for a subscription that stands
+        yield wire
 
 
 async def received(wire: Wire) -> Json:
@@ -178,10 +186,7 @@ async def test_notifications_come_to_who_listens_from_then_on_and_once(api: Api)
     token = await follower(api, idea_id)
     await respond(api, idea_id, body="Ennen.")
     await deliver(api)
-    async with await listen(api, token) as wire:
-        assert (await wire.take())["type"] == "websocket.accept"
-        assert (await wire.hear())["type"] == "connection_ack"
-        await asyncio.sleep(0.3)
+    async with listening(api, token) as wire:
         await respond(api, idea_id, body="Nyt.", newStatus="UNDER_REVIEW")
         await deliver(api)
         notes = [await received(wire) for _ in range(2)]
@@ -208,11 +213,8 @@ async def test_a_notification_committed_late_still_comes(api: Api) -> None:
     """
     redis = Redis.from_url(api.settings.redis_url)
     channel, wake = f"{{{municipality_id}}}:notifications", orjson.dumps([str(resident_id)])
-    async with await listen(api, token) as wire:
-        await wire.take()
-        await wire.hear()
-        await asyncio.sleep(0.3)
-        for age in ("0", "-30 seconds"):  # the later committed one was begun earlier
+    async with listening(api, token) as wire:
+        for age in (timedelta(0), timedelta(seconds=-30)):  # the later committed one was begun earlier
             id_ = await api.conn.fetchval(insert, municipality_id, resident_id, idea, age)
             await redis.publish(channel, wake)
             assert (await received(wire))["id"] == global_id("Notification", id_)

@@ -84,29 +84,21 @@ async def test_a_receipt_stops_the_first_clock_alone(api: Api) -> None:
 
 async def test_the_first_times_stay(api: Api) -> None:
     idea_id, token = await api.idea(), await api.token("OFFICIAL")
-    receipt = (await respond(api, idea_id, token=token))["response"]
-    decision = (await respond(api, idea_id, token=token, kind="DECISION", reasons="Rahaa on.", newStatus="PLANNED"))[
-        "response"
-    ]
+    receipt = await respond(api, idea_id, token=token)
+    decision = await respond(api, idea_id, token=token, kind="DECISION", reasons="Rahaa on.", newStatus="PLANNED")
     later = await respond(api, idea_id, token=token, kind="DECISION", reasons="Ensin kokeillaan.", newStatus="TRIAL")
     assert later["idea"]["status"] == "TRIAL"
     assert later["idea"]["acceptsVotes"] is False
     assert later["idea"]["clock"] == {
-        "firstResponseAt": receipt["createdAt"],
-        "answeredAt": decision["createdAt"],
+        "firstResponseAt": receipt["response"]["createdAt"],
+        "answeredAt": decision["response"]["createdAt"],
         "isOverdue": False,
     }
 
 
 async def test_a_decision_stops_both_clocks(api: Api) -> None:
-    payload = await respond(
-        api,
-        await api.idea(),
-        token=await api.token("OFFICIAL"),
-        kind="DECISION",
-        reasons="Ei ole tilaa.",
-        newStatus="DECLINED",
-    )
+    idea_id, token = await api.idea(), await api.token("OFFICIAL")
+    payload = await respond(api, idea_id, token=token, kind="DECISION", reasons="Ei ole tilaa.", newStatus="DECLINED")
     at = payload["response"]["createdAt"]
     assert payload["idea"]["clock"] == {"firstResponseAt": at, "answeredAt": at, "isOverdue": False}
 
