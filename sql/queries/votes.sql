@@ -14,6 +14,7 @@ WITH input AS MATERIALIZED (
   FOR SHARE OF r
 ), judged AS MATERIALIZED (
   SELECT {idea_columns}, i.municipality_id, i.hidden_at,
+    t.version AS tally_version, t.changed_on, t.was_vote_count,
     i.hidden_at IS NULL AND i.status IN ('OPEN', 'UNDER_REVIEW') AS accepts_votes
   FROM {idea_tables}
   JOIN (SELECT DISTINCT municipality_id, idea_id FROM input) AS n
@@ -64,13 +65,15 @@ WITH input AS MATERIALIZED (
     was_vote_count = CASE WHEN d.changed_on < excluded.changed_on THEN d.vote_count ELSE d.was_vote_count END,
     changed_on = excluded.changed_on
 ), tallied AS (
+  -- From the locked row as judged, not from t: that may still be the version this statement's snapshot saw, and the
+  -- table's checks would be held against it before PostgreSQL goes on to the newest one.
   UPDATE idea_tallies AS t SET
-    device_count = t.device_count + m.device, email_count = t.email_count + m.email, strong_count = t.strong_count + m.strong,
-    vote_count = t.vote_count + m.counted,
-    version = t.version + 1, changed_xid = pg_current_xact_id()::text::bigint,
-    was_vote_count = CASE WHEN t.changed_on < m.today THEN t.vote_count ELSE t.was_vote_count END,
+    device_count = j.device_count + m.device, email_count = j.email_count + m.email, strong_count = j.strong_count + m.strong,
+    vote_count = j.vote_count + m.counted,
+    version = j.tally_version + 1, changed_xid = pg_current_xact_id()::text::bigint,
+    was_vote_count = CASE WHEN j.changed_on < m.today THEN j.vote_count ELSE j.was_vote_count END,
     changed_on = m.today
-  FROM (
+  FROM judged AS j, (
     SELECT municipality_id, idea_id, today,
       coalesce(sum(change) FILTER (WHERE strength = 'DEVICE'), 0) AS device,
       coalesce(sum(change) FILTER (WHERE strength = 'EMAIL'), 0) AS email,
@@ -79,6 +82,7 @@ WITH input AS MATERIALIZED (
     FROM moved GROUP BY municipality_id, idea_id, today
   ) AS m
   WHERE t.municipality_id = m.municipality_id AND t.idea_id = m.idea_id
+    AND j.municipality_id = m.municipality_id AND j.id = m.idea_id
     AND (m.device <> 0 OR m.email <> 0 OR m.strong <> 0)
   RETURNING t.municipality_id, t.idea_id, t.device_count, t.email_count, t.strong_count, t.vote_count
 )

@@ -21,6 +21,21 @@ async def test_a1_parallel_votes_of_one_resident_are_one_vote(api: Api) -> None:
     assert tuple(await api.conn.fetchrow(TALLY) or ()) == (1, 0, 1, 0)
 
 
+async def test_a10_toggles_at_once_never_upset_the_count(api: Api) -> None:
+    """Batches in flight see the tally as it was before they waited: its checks must hold for what they write."""
+    idea_id, tokens = await api.idea(), [await api.token() for _ in range(3)]
+    for _ in range(10):
+        await asyncio.gather(
+            *(
+                api.set_vote(idea_id, token=token, voted=voted)
+                for voted in (True, False, True, False)
+                for token in tokens
+            )
+        )
+        votes = await api.conn.fetchval("SELECT count(*) FROM votes WHERE voted")
+        assert tuple(await api.conn.fetchrow(TALLY) or ()) == (votes, 0, votes, 0)
+
+
 async def test_votes_of_many_residents_at_once_all_count(api: Api) -> None:
     idea_id, tokens = await api.idea(), [await api.token() for _ in range(40)]
     await asyncio.gather(*(api.set_vote(idea_id, token=token) for token in tokens))
