@@ -51,6 +51,7 @@ schema: $(INSTALLED)
 lock: $(INSTALLED)
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --python-version 3.11 pyproject.toml --extra embedded --group dev -o requirements/dev.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --python-version 3.11 pyproject.toml -c requirements/dev.txt -o requirements/run.txt
+	echo hatchling==1.33.0 | $(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --python-version 3.11 -c requirements/dev.txt -o requirements/build.txt -
 
 clean:
 	rm -rf $(VENV)

@@ -84,8 +84,15 @@ def demo(
 def serve(data_dir: DataDir = DATA) -> None:
     """Serves HTTP against HEITTO_DATABASE_URL and HEITTO_REDIS_URL."""
     settings = settings_for(data_dir, "database_url", "redis_url", "secret_key", "signing_key_file")
+    from backend.auth.keys import load_signing_keys
+    from backend.auth.network import parse_trusted_proxies
     from backend.serve import serve_http
 
+    try:  # here, once, rather than in every worker process again and again
+        load_signing_keys(settings.signing_key_file or Path())
+        parse_trusted_proxies(settings.trusted_proxies)
+    except SettingsError as error:
+        fail(str(error))
     # The server's workers are processes of their own and read the environment for themselves.
     os.environ["HEITTO_DATABASE_URL"] = settings.database_url
     os.environ["HEITTO_REDIS_URL"] = settings.redis_url
@@ -174,7 +181,7 @@ def import_pb(
 ) -> None:
     """Loads a participatory-budgeting vote: options become ideas, voters residents known to this import only."""
     settings = settings_for(data_dir, "database_url", *(("signing_key_file",) if replay else ()))
-    from backend.imports import run_import
+    from backend.imports.command import run_import
 
     raise SystemExit(run(run_import(settings, file=file, slug=municipality, replay=replay, connections=connections)))
 

@@ -72,7 +72,10 @@ def mutation(
         info.context.services.projector.hurry()
         return done
 
-    return strawberry.field(resolver=resolve, description=description)
+    made: Any = strawberry.field(resolver=resolve, description=description)  # Any: as above
+    for argument in made.arguments:
+        argument.description = "What is asked for."  # once here: there is nothing else to say of any of them
+    return made
 
 
 def _user_error(info: Info, refusal: Refusal) -> UserError:

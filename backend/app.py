@@ -147,7 +147,7 @@ async def _ready(services: Services) -> Response:
     """503 and which one is missing; without Redis alone the service is degraded, and ready."""
     checks = {"postgresql": "ok", "schema": "ok", "redis": "ok"}
     try:
-        async with asyncio.timeout(2), acquire(services.pool) as conn:
+        async with asyncio.timeout(2), acquire(services.background) as conn:
             if await pending(conn):
                 checks["schema"] = "behind: run heitto migrate"
     except (RequestError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):

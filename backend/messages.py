@@ -80,6 +80,61 @@ MESSAGES: Final[dict[str, dict[str, str]]] = {
         "sv": "Bara gruppens medlemmar kan kasta en idé i dess namn. Gå med i gruppen först.",
         "en": "Only members can throw an idea in a group's name. Join the group first.",
     },
+    "group_contacts_only": {
+        "fi": "Vain ryhmän yhteyshenkilö voi hyväksyä jäseniä.",
+        "sv": "Bara gruppens kontaktperson kan godkänna medlemmar.",
+        "en": "Only a contact of the group can approve members.",
+    },
+    "group_last_contact": {
+        "fi": "Olet ryhmän ainoa yhteyshenkilö, joten et voi vielä lähteä.",
+        "sv": "Du är gruppens enda kontaktperson, så du kan inte lämna den ännu.",
+        "en": "You are the group's only contact, so you can't leave it yet.",
+    },
+    "groups_per_day": {
+        "fi": "Voit perustaa enintään {limit} ryhmää päivässä. Jatka huomenna.",
+        "sv": "Du kan grunda högst {limit} grupper om dagen. Fortsätt i morgon.",
+        "en": "You can found {limit} groups a day at most. Go on tomorrow.",
+    },
+    "idea_over": {
+        "fi": "Idea on peruttu tai yhdistetty toiseen, joten siihen ei enää vastata.",
+        "sv": "Idén har dragits tillbaka eller sammanslagits med en annan, så den besvaras inte längre.",
+        "en": "The idea was withdrawn or merged into another, so it gets no more answers.",
+    },
+    "not_in_office": {
+        "fi": "Vain virassa oleva viranhaltija voi vastata.",
+        "sv": "Bara en tjänsteinnehavare i tjänst kan svara.",
+        "en": "Only an official in office can respond.",
+    },
+    "not_your_case": {
+        "fi": "Asia kuuluu toiselle toimialalle. Pyydä sitä siirtämään asia teille.",
+        "sv": "Ärendet hör till en annan sektor. Be den överföra ärendet till er.",
+        "en": "The case belongs to another department. Ask it to transfer the case to yours.",
+    },
+    "status_step": {
+        "fi": "Idea ei voi siirtyä tähän tilaan tällä vastauksella.",
+        "sv": "Idén kan inte få denna status genom det här svaret.",
+        "en": "This kind of response can't take the idea to this status.",
+    },
+    "due_in_past": {
+        "fi": "Määräpäivä on jo mennyt. Valitse tuleva päivä.",
+        "sv": "Datumet har redan passerat. Välj ett kommande datum.",
+        "en": "The date is in the past. Choose one to come.",
+    },
+    "same_department": {
+        "fi": "Asia on jo tällä toimialalla.",
+        "sv": "Ärendet är redan hos den här sektorn.",
+        "en": "The case is with this department already.",
+    },
+    "only_transfer": {
+        "fi": "Tämän voi nimetä vain, kun asia siirretään tai annetaan toiselle.",
+        "sv": "Det här kan anges bara när ärendet överförs eller ges till någon annan.",
+        "en": "This can be named only when the case is transferred or assigned.",
+    },
+    "official_elsewhere": {
+        "fi": "Henkilö ei ole virassa tällä toimialalla.",
+        "sv": "Personen är inte i tjänst hos den här sektorn.",
+        "en": "This person holds no post in the department.",
+    },
 }
 
 

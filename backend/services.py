@@ -2,14 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
 
 from backend.auth.keys import SigningKeys, load_signing_keys
 from backend.catalogues import Catalogues
 from backend.cursors import Cursors
 from backend.db.pool import Pool, open_pool
+from backend.realtime.background import running
 from backend.realtime.boards import Boards
 from backend.realtime.hub import Hub
 from backend.realtime.leaderboards import Leaderboards
@@ -19,11 +19,14 @@ from backend.realtime.redis import Client, open_redis
 from backend.realtime.votes import VoteBatches
 from backend.settings import Settings, Switch
 
+BACKGROUND_POOL = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
     settings: Settings
     pool: Pool
+    background: Pool
     redis: Client
     keys: SigningKeys
     cursors: Cursors
@@ -40,12 +43,15 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """Connects to PostgreSQL and, when first used, to Redis; keeps boards and subscribers up to date meanwhile."""
     assert settings.signing_key_file  # noqa: S101 # required by whoever serves
     pool = await open_pool(settings.database_url, size=settings.database_pool)
+    # Apart, so that boards stay fresh and health is told while requests hold every connection.
+    background = await open_pool(settings.database_url, size=BACKGROUND_POOL)
     redis, listener = open_redis(settings.redis_url), open_redis(settings.redis_url, listens=True)
     catalogues, boards, hub = Catalogues(pool), Boards(redis), Hub(listener)
-    projector = Projector(pool, boards, catalogues)
+    projector = Projector(background, boards, Catalogues(background))
     services = Services(
         settings=settings,
         pool=pool,
+        background=background,
         redis=redis,
         keys=load_signing_keys(settings.signing_key_file),
         cursors=Cursors(settings.secret_key.get_secret_value().encode()),
@@ -57,23 +63,13 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         limiter=RateLimiter(redis, enabled=settings.rate_limits is Switch.ON),
     )
     try:
-        async with _running(projector.run(), hub.run()):
+        async with running(projector.run(), hub.run()):
             yield services
     finally:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(5):
-                await pool.close()
-        pool.terminate()
+        for each in (pool, background):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(5):
+                    await each.close()
+            each.terminate()
         await redis.aclose()
         await listener.aclose()
-
-
-@contextlib.asynccontextmanager
-async def _running(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:  # Any: whatever they send and await
-    tasks = [asyncio.create_task(work) for work in works]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

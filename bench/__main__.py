@@ -55,7 +55,7 @@ def main() -> int:
     report.show(results)
     about = {
         "machine": {**describe(cores), **stores},
-        "peers": {contender.name: contenders.versions(contender.name) for contender in compared},
+        "peers": {peer: contenders.versions(peer) for peer in peers if peer not in skipped},
         "skipped": skipped,
         "load": load.generator(),
         "connections": CONNECTIONS,

@@ -63,7 +63,7 @@ def describe(cores: Cores) -> dict[str, object]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "pinned": cores.server is not None,
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": platform.python_version(),
         **{name: version(name) for name in ("granian", "uvloop", "starlette", "asyncpg", "strawberry-graphql")},
     }

@@ -13,10 +13,12 @@ import uvicorn
 
 from backend.app import create_app
 from backend.auth.keys import generate_key, load_signing_keys
+from backend.commands import connect
 from backend.db import municipalities
 from backend.db.pool import Connection
+from backend.db.votes import VoteStatement, set_votes
 from backend.imports.ballots import ImportRefused, import_ballots, prepare_replay, read_file
-from backend.imports.casting import ReplayFailed
+from backend.imports.casting import Client, ReplayFailed, tail
 from backend.imports.command import run_import, total_differences
 from backend.imports.places import closing_time, locale, slug_of, time_zone
 from backend.imports.replay import cast_ballots, signed_heads, tails
@@ -209,6 +211,24 @@ async def test_an_import_into_a_municipality_leaves_its_votes_and_offices_as_the
     assert (len(after.themes), len(after.districts)) == (lists[0] + 2, lists[1] + 2)
 
 
+async def test_a_vote_that_commits_while_an_import_counts_is_not_lost(
+    api: Api, settings: Settings, conn: Connection, tmp_path: Path
+) -> None:
+    await api.idea()
+    idea_id, municipality_id = (await conn.fetch("SELECT id, municipality_id FROM ideas"))[0]
+    resident_id = await conn.fetchval("SELECT id FROM residents WHERE municipality_id = $1 LIMIT 1", municipality_id)
+    watcher = await connect(settings.database_url)
+    async with conn.transaction():
+        await set_votes(conn, [VoteStatement(municipality_id, idea_id, resident_id, True)])
+        loading = asyncio.create_task(load(settings, written(tmp_path / "v.pb"), "ilola"))
+        waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        while not await watcher.fetchval(waits):
+            assert not loading.done()
+    assert await loading == 0
+    await watcher.close()
+    assert (await vote_counts(conn, "ilola"))["Penkki mäen päälle"] == (1, 1)
+
+
 async def test_imported_votes_have_the_strength_that_counts(
     settings: Settings, conn: Connection, tmp_path: Path
 ) -> None:
@@ -249,10 +269,10 @@ async def test_an_import_that_fails_half_way_leaves_nothing_behind(conn: Connect
     def crash(title: str, done: int, total: int) -> None:
         reached.append(title)
         if title == "Votes" and done == total:
-            raise KeyboardInterrupt
+            raise RuntimeError("the disk burns")
 
     file = read_file(written(tmp_path / "v.pb"), crash)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(RuntimeError, match="the disk burns"):
         async with conn.transaction():
             await import_ballots(conn, slug="sopot", file=file, report=crash)
     assert "Voters" in reached
@@ -383,6 +403,33 @@ async def test_a_replay_over_a_bad_network_counts_each_vote_once(
         assert await load(settings, file, "sopot", replay=cut_url) == 0
     assert await vote_counts(conn, "sopot") == {"Laituri": (40, 40), "Bussi": (40, 40), "Penkki": (0, 0)}
     assert "sent again: 13; refused: none" in capsys.readouterr().out
+
+
+async def test_a_vote_is_sent_until_it_is_answered() -> None:
+    answers = [
+        (503, b'{"errors":[{"message":"later"}]}'),
+        (200, b'{"data":null,"errors":[{"extensions":{"code":"UNAVAILABLE"}}]}'),
+        None,
+        (200, b'{"data":{"setVote":{"idea":{"voteCount":1},"errors":[]}}}'),
+    ]
+    requests: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while len(requests) < len(answers):
+            requests.append(await reader.readexactly(len(b"Content-Length: 4\r\n\r\nvote")))
+            given = answers[len(requests) - 1]
+            if given is None:
+                break
+            writer.write(b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n\r\n%b" % (given[0], len(given[1]), given[1]))
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        client = Client(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/graphql")
+        assert await client.ask(tail(b"vote")) == answers[-1]
+        client.close()
+    assert requests == [b"Content-Length: 4\r\n\r\nvote"] * 4
+    assert client.repeats == 3
 
 
 async def test_a_replay_that_loses_votes_says_which(settings: Settings, conn: Connection, tmp_path: Path) -> None:

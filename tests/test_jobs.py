@@ -186,6 +186,20 @@ async def test_a_job_that_fails_runs_again_until_it_succeeds(pool: Pool, databas
         assert await conn.fetchval("SELECT count(*) FROM pgqueuer WHERE entrypoint = 'fails_first'") == 0
 
 
+async def test_a_job_whose_failure_could_not_be_noted_runs_when_a_worker_starts(pool: Pool, database_url: str) -> None:
+    stopping = asyncio.Event()
+
+    async def succeeds(_: queue.Payload) -> None:
+        stopping.set()
+
+    async with pool.acquire() as conn:
+        await queue.enqueue(conn, "succeeds", {})
+        await conn.execute("UPDATE pgqueuer SET status = 'failed'")
+        async with asyncio.timeout(20):
+            await queue.work(database_url, jobs={"succeeds": succeeds}, hourly={}, stopping=stopping)
+        assert await conn.fetchval("SELECT count(*) FROM pgqueuer") == 0
+
+
 async def test_a_cancelled_worker_leaves_its_job_to_others(pool: Pool, database_url: str) -> None:
     started = asyncio.Event()
 

@@ -123,10 +123,13 @@ def page_statement(order: str, filters: tuple[str, ...], *, beyond: bool, backwa
     key, key_way, id_way = _ORDERS[order]
     if backwards:
         key_way, id_way = _REVERSED[key_way], _REVERSED[id_way]
-    where = [_CONDITIONS[name].format(n=n) for n, name in enumerate(filters, start=_PARAMETERS + 1)]
+    valued = [name for name in filters if name != "parent_group"]  # that one has no value: it looks at its parent
+    where = [_CONDITIONS[name].format(n=n) for n, name in enumerate(valued, start=_PARAMETERS + 1)]
+    if "parent_group" in filters:
+        where.append(_CONDITIONS["parent_group"])
     where.append("i.status <> 'MERGED'" if "author_id" in filters else "i.status NOT IN ('MERGED', 'WITHDRAWN')")
     if beyond:
-        at, id_ = f"${_PARAMETERS + 1 + len(filters)}::bigint", f"${_PARAMETERS + 2 + len(filters)}::uuid"
+        at, id_ = f"${_PARAMETERS + 1 + len(valued)}::bigint", f"${_PARAMETERS + 2 + len(valued)}::uuid"
         if order == "DUE_FIRST":
             at = f"to_timestamp({at} / 1000.0)"
         further, further_id = _AFTER[key_way], _AFTER[id_way]

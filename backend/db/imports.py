@@ -37,6 +37,7 @@ class VoterRow:
     resident_id: UUID
     voter_id: str
     age: int | None
+    age_group: str | None
     sex: str | None
     area: str | None
 
@@ -115,8 +116,10 @@ async def copy_residents(
 async def copy_voters(conn: Connection, *, municipality_id: UUID, import_id: UUID, voters: Iterable[VoterRow]) -> None:
     await conn.copy_records_to_table(
         "imported_voters",
-        columns=("municipality_id", "import_id", "resident_id", "voter_id", "age", "sex", "area"),
-        records=((municipality_id, import_id, v.resident_id, v.voter_id, v.age, v.sex, v.area) for v in voters),
+        columns=("municipality_id", "import_id", "resident_id", "voter_id", "age", "age_group", "sex", "area"),
+        records=(
+            (municipality_id, import_id, v.resident_id, v.voter_id, v.age, v.age_group, v.sex, v.area) for v in voters
+        ),
         timeout=LOAD_SECONDS,
     )
 

@@ -63,10 +63,10 @@ async def prepare_connection(conn: "asyncpg.Connection[asyncpg.Record]") -> None
 
 
 async def open_pool(database_url: str, *, size: int) -> Pool:
-    """A pool that starts with one connection and grows to `size`. Raises OSError or PostgresError where it can't."""
+    """A pool of up to `size` connections, each made when first needed: so PostgreSQL may come later than we."""
     return await asyncpg.create_pool(
         database_url,
-        min_size=1,
+        min_size=0,
         max_size=size,
         init=prepare_connection,
         timeout=2.0,

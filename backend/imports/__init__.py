@@ -1,1 +1,0 @@
-from backend.imports.command import run_import as run_import

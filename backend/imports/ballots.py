@@ -136,7 +136,7 @@ async def _load(conn: Connection, municipality_id: UUID, file: File, report: Rep
         municipality_id=municipality_id,
         import_id=import_id,
         voters=(
-            VoterRow(id, ballot.voter_id, ballot.age, ballot.sex, ballot.area)
+            VoterRow(id, ballot.voter_id, ballot.age, ballot.age_group, ballot.sex, ballot.area)
             for id, ballot in zip(resident_ids, election.ballots, strict=True)
         ),
     )

@@ -17,6 +17,7 @@ ANSWER_SECONDS = 30
 PATIENCE_SECONDS = 60
 PAUSE_SECONDS = 0.2
 _TRY_AGAIN = (429, 503)
+_UNAVAILABLE = b'"UNAVAILABLE"'  # the code of an execution that failed; its status may be 200
 
 
 class ReplayFailed(HeittoError):
@@ -95,7 +96,7 @@ class Client:
             try:
                 self._connection = self._connection or await open_connection(self._url)
                 status, body = await self._connection.ask(request)
-                if status not in _TRY_AGAIN:
+                if status not in _TRY_AGAIN and _UNAVAILABLE not in body:
                     return status, body
                 trouble = f"{status} {body[:200].decode(errors='replace')}"
             except OSError as error:

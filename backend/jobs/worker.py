@@ -8,8 +8,12 @@ from typing import Final
 
 import structlog
 
+from backend.catalogues import Catalogues
 from backend.db.pool import open_pool
 from backend.jobs import notify_followers, prune, queue
+from backend.realtime.background import running
+from backend.realtime.boards import Boards
+from backend.realtime.projector import Projector
 from backend.realtime.redis import Client, open_redis
 from backend.settings import Settings
 
@@ -40,7 +44,8 @@ async def run_worker(settings: Settings) -> None:
                 wait = SHORTEST_WAIT_SECONDS if lasted > LONGEST_WAIT_SECONDS else min(2 * wait, LONGEST_WAIT_SECONDS)
                 log.warning("worker_starts_anew", again_in=wait, exc_info=error)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stopping.wait(), wait)
+                    async with asyncio.timeout(wait):
+                        await stopping.wait()
     finally:
         await redis.aclose()
 
@@ -48,11 +53,13 @@ async def run_worker(settings: Settings) -> None:
 async def _work(settings: Settings, redis: Client, stopping: asyncio.Event) -> None:
     pool = await open_pool(settings.database_url, size=settings.database_pool)
     try:
-        await queue.work(
-            settings.database_url,
-            jobs={notify_followers.NAME: notify_followers.notify_followers(pool, redis)},
-            hourly={"prune": prune.prune(pool)},
-            stopping=stopping,
-        )
+        # Boards are carried from here too: what a web process left undone when it died doesn't wait for another.
+        async with running(Projector(pool, Boards(redis), Catalogues(pool)).run()):
+            await queue.work(
+                settings.database_url,
+                jobs={notify_followers.NAME: notify_followers.notify_followers(pool, redis)},
+                hourly={"prune": prune.prune(pool)},
+                stopping=stopping,
+            )
     finally:
         pool.terminate()

@@ -3,11 +3,13 @@
 Every municipality has one state: the generation its boards belong to, the local day their windows are for, the position
 in PostgreSQL's changes up to which they are complete, and when (by Redis's clock) that was so. A board is believed only
 while that is less than `FRESH_MS` ago. So an emptied Redis, one that came back with an old snapshot and one whose
-projector died all look alike to a reader: not fresh, ask PostgreSQL.
+projector died all look alike to a reader: not fresh, ask PostgreSQL. So does a board with more or fewer members than
+were put there; what else others may have written into Redis, `audit.py` finds.
 
 Scores are negated, so that ascending order is the board's: score descending, then id (age) ascending.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -34,7 +36,8 @@ def board_key(board: Board, generation: str) -> str:
 
 
 def placed_key(municipality_id: UUID, generation: str) -> str:
-    """Idea to `version scope scope …` as last written: guards against late writers, tells what to take off."""
+    """Idea to `version scope scope …` as last written: guards against late writers, tells what to take off. And board
+    key to the number of members it was given."""
     return f"{{{municipality_id}}}:placed:{generation}"
 
 
@@ -46,12 +49,14 @@ def changes_channel(municipality_id: UUID) -> str:
     return f"{{{municipality_id}}}:changes"
 
 
-# KEYS state board. ARGV generation today fresh_ms limit [score id].
-# -> {place of the first, id, score, id, score ...}, or nil where not fresh
+# KEYS state board placed. ARGV generation today fresh_ms limit [score id].
+# -> {place of the first, id, score, id, score ...}, or nil where not fresh, or not what was written
 _READ = """
 local state = redis.call('HMGET', KEYS[1], 'generation', 'today', 'as_of')
 local now = redis.call('TIME')
-if state[1] ~= ARGV[1] or state[2] ~= ARGV[2] or now[1] * 1000 + now[2] / 1000 - state[3] > tonumber(ARGV[3]) then
+if state[1] ~= ARGV[1] or state[2] ~= ARGV[2]
+  or math.abs(now[1] * 1000 + now[2] / 1000 - state[3]) > tonumber(ARGV[3])
+  or redis.call('ZCARD', KEYS[2]) ~= tonumber(redis.call('HGET', KEYS[3], KEYS[2]) or '0') then
   return nil
 end
 local first = 0
@@ -71,36 +76,37 @@ return entries
 
 # KEYS state placed board ... . ARGV generation since position as_of today message channel, then for each idea:
 # id, version, record expected, new record, n, and n times key number and score ('' takes it off).
-# -> ideas whose record was not the one expected, or nil where nothing could be written on this state.
+# -> 1 when all is written, 0 and nothing written where a record was not the one expected, or nil where nothing could be
+# written on this state. All or nothing: a reader between two parts would see a board that never was.
 _APPLY = """
 local state = redis.call('HMGET', KEYS[1], 'generation', 'today', 'position')
 if state[1] ~= ARGV[1] or state[2] ~= ARGV[5] or tonumber(state[3]) < tonumber(ARGV[2]) then return nil end
-local again = {}
+local newer = {}
 local n = 8
 while ARGV[n] do
-  local id, version, expected, record = ARGV[n], tonumber(ARGV[n + 1]), ARGV[n + 2], ARGV[n + 3]
-  local count = tonumber(ARGV[n + 4])
-  n = n + 5
-  local stands = redis.call('HGET', KEYS[2], id) or ''
+  local version, expected = tonumber(ARGV[n + 1]), ARGV[n + 2]
+  local stands = redis.call('HGET', KEYS[2], ARGV[n]) or ''
   local stands_version = tonumber(string.match(stands, '^%d+') or '0')
   if version > stands_version then
-    if stands ~= expected then
-      again[#again + 1] = id
-    else
-      for m = n, n + 2 * count - 2, 2 do
-        local key = KEYS[tonumber(ARGV[m])]
-        if ARGV[m + 1] == '' then redis.call('ZREM', key, id) else redis.call('ZADD', key, ARGV[m + 1], id) end
-      end
-      redis.call('HSET', KEYS[2], id, record)
-    end
+    if stands ~= expected then return 0 end
+    newer[#newer + 1] = n
   end
-  n = n + 2 * count
+  n = n + 5 + 2 * ARGV[n + 4]
 end
-if #again == 0 and tonumber(ARGV[3]) >= tonumber(state[3]) then
+for _, n in ipairs(newer) do
+  local id = ARGV[n]
+  for m = n + 5, n + 3 + 2 * ARGV[n + 4], 2 do
+    local key, score = KEYS[tonumber(ARGV[m])], ARGV[m + 1]
+    local more = score == '' and -redis.call('ZREM', key, id) or redis.call('ZADD', key, score, id)
+    if more ~= 0 then redis.call('HINCRBY', KEYS[2], key, more) end
+  end
+  redis.call('HSET', KEYS[2], id, ARGV[n + 3])
+end
+if tonumber(ARGV[3]) >= tonumber(state[3]) then
   redis.call('HSET', KEYS[1], 'position', ARGV[3], 'as_of', ARGV[4])
 end
-if #again == 0 and ARGV[6] ~= '' then redis.call('PUBLISH', ARGV[7], ARGV[6]) end
-return again
+if ARGV[6] ~= '' then redis.call('PUBLISH', ARGV[7], ARGV[6]) end
+return 1
 """
 
 
@@ -126,28 +132,38 @@ class Boards:
         for _ in range(2):
             generation = self._generations.get(board.municipality_id, "")
             rows = generation and await self._read(
-                keys=[state_key(board.municipality_id), board_key(board, generation)],
+                keys=[
+                    state_key(board.municipality_id),
+                    board_key(board, generation),
+                    placed_key(board.municipality_id, generation),
+                ],
                 args=[generation, str(today), FRESH_MS, limit, *((-beyond.key, str(beyond.id)) if beyond else ())],
             )
             if rows:
                 first, values = rows[0], rows[1:]
-                return [
-                    Entry(first + n + 1, -int(values[2 * n + 1]), UUID(values[2 * n].decode()))
-                    for n in range(len(values) // 2)
-                ]
+                try:
+                    return [
+                        Entry(first + n + 1, -int(values[2 * n + 1]), UUID(values[2 * n].decode()))
+                        for n in range(len(values) // 2)
+                    ]
+                except ValueError:  # something that we didn't write
+                    return None
             state = await self.state(board.municipality_id)
             if state is None or state.generation == generation:
                 return None
         return None
 
     async def state(self, municipality_id: UUID) -> State | None:
+        """None where there is none that makes sense."""
         names = ("generation", "today", "position", "as_of")
         values = await self.redis.hmget(state_key(municipality_id), names)
-        if any(value is None for value in values):
+        generation, today, position, as_of = map(text, values)
+        try:
+            state = State(generation, today, int(position), int(as_of))
+        except ValueError:
             return None
-        generation, today, position, as_of = map(_text, values)
         self._generations[municipality_id] = generation
-        return State(generation, today, int(position), int(as_of))
+        return state
 
     def generation(self, municipality_id: UUID) -> str | None:
         """The generation last seen."""
@@ -168,15 +184,15 @@ class Boards:
         for chunk in chunks:
             reached = (position, as_of) if chunk is chunks[-1] else (state.position, state.as_of)
             message = orjson.dumps([str(standing.idea_id) for standing in chunk]) if chunk else b""
-            waiting = chunk
-            while True:
-                ids = [str(standing.idea_id) for standing in waiting]
+            ids = [str(standing.idea_id) for standing in chunk]
+            written = 0
+            while not written:
                 records = await self.redis.hmget(placed, ids) if ids else []
                 keys: dict[str, int] = {}
                 args: list[str | int] = []
-                for standing, record in zip(waiting, records, strict=True):
-                    args += _idea_args(municipality_id, state.generation, standing, _text(record), keys)
-                behind = await self._apply(
+                for standing, record in zip(chunk, records, strict=True):
+                    args += _idea_args(municipality_id, state.generation, standing, text(record), keys)
+                written = await self._apply(
                     keys=[state_key(municipality_id), placed, *keys],
                     args=[
                         state.generation,
@@ -188,31 +204,29 @@ class Boards:
                         *args,
                     ],
                 )
-                if behind is None:
+                if written is None:
                     return False
-                if not behind:
-                    break
-                waiting = [standing for standing in waiting if str(standing.idea_id) in set(map(_text, behind))]
         return True
 
     async def replace(self, municipality_id: UUID, state: State, standings: Iterable[Standing]) -> None:
         """Fills a new generation with every standing and makes it the one that is read."""
         placed = placed_key(municipality_id, state.generation)
-        keys: set[str] = {placed}
+        sizes: Counter[str] = Counter()
         pipe = self.redis.pipeline(transaction=False)
         for n, standing in enumerate(standings, start=1):
-            for key, score in _scores(municipality_id, state.generation, standing):
-                keys.add(key)
+            for key, score in scores(municipality_id, state.generation, standing):
+                sizes[key] += 1
                 pipe.zadd(key, {str(standing.idea_id): score})
-            pipe.hset(placed, str(standing.idea_id), _record(standing))
+            pipe.hset(placed, str(standing.idea_id), placed_record(standing))
             if n % CHUNK == 0:
                 await pipe.execute()
-        for key in keys:
+        for key in (placed, *sizes):
             pipe.expire(key, KEPT_SECONDS)
         await pipe.execute()
-        # Whatever stands there may be of another type.
         pipe = self.redis.pipeline(transaction=True)
-        pipe.unlink(state_key(municipality_id))
+        for key, size in sizes.items():  # last, so that a board emptied meanwhile isn't believed
+            pipe.hset(placed, key, str(size))
+        pipe.unlink(state_key(municipality_id))  # whatever stands there may be of another type
         pipe.hset(
             state_key(municipality_id),
             mapping={
@@ -225,13 +239,6 @@ class Boards:
         await pipe.execute()
         self._generations[municipality_id] = state.generation
 
-    async def claim_rebuild(self, municipality_id: UUID) -> bool:
-        """Whether the caller is the one to rebuild; for a minute at most."""
-        return bool(await self.redis.set(rebuild_key(municipality_id), "1", nx=True, px=60_000))
-
-    async def release_rebuild(self, municipality_id: UUID) -> None:
-        await self.redis.unlink(rebuild_key(municipality_id))
-
     async def forget(self, municipality_id: UUID, generation: str, scope_ids: Iterable[UUID]) -> None:
         """Frees a generation that is read no more."""
         boards = (Board(municipality_id, scope, window) for scope in (None, *scope_ids) for window in Window)
@@ -240,15 +247,16 @@ class Boards:
             await self.redis.unlink(*keys[start : start + CHUNK])
 
 
-def _text(value: bytes | str | None) -> str:
+def text(value: bytes | str | None) -> str:
     return value.decode() if isinstance(value, bytes) else value or ""
 
 
-def _record(standing: Standing) -> str:
+def placed_record(standing: Standing) -> str:
+    """What `placed` holds of an idea."""
     return " ".join(map(str, (standing.version, *(standing.scope_ids if standing.listed else ()))))
 
 
-def _scores(municipality_id: UUID, generation: str, standing: Standing) -> Iterable[tuple[str, int]]:
+def scores(municipality_id: UUID, generation: str, standing: Standing) -> Iterable[tuple[str, int]]:
     """Board key and negated score of every board the idea is on."""
     if not standing.listed:
         return
@@ -259,13 +267,13 @@ def _scores(municipality_id: UUID, generation: str, standing: Standing) -> Itera
 
 
 def _idea_args(
-    municipality_id: UUID, generation: str, standing: Standing, record: str, keys: dict[str, int]
+    municipality_id: UUID, generation: str, standing: Standing, expected: str, keys: dict[str, int]
 ) -> list[str | int]:
     """One idea's arguments of _APPLY; numbers the keys it needs in `keys`, after the two fixed ones."""
-    scores = dict(_scores(municipality_id, generation, standing))
-    scopes = {None, *(UUID(scope) for scope in record.split()[1:]), *standing.scope_ids}
+    new = dict(scores(municipality_id, generation, standing))
+    scopes = {None, *(UUID(scope) for scope in expected.split()[1:]), *standing.scope_ids}
     touched = [board_key(Board(municipality_id, scope, window), generation) for scope in scopes for window in Window]
-    args: list[str | int] = [str(standing.idea_id), standing.version, record, _record(standing), len(touched)]
+    args: list[str | int] = [str(standing.idea_id), standing.version, expected, placed_record(standing), len(touched)]
     for key in touched:
-        args += (keys.setdefault(key, len(keys) + 3), scores.get(key, ""))
+        args += (keys.setdefault(key, len(keys) + 3), new.get(key, ""))
     return args

@@ -12,12 +12,13 @@ import strawberry
 from backend.context import Context, Info
 from backend.db import groups, ideas
 from backend.db.ideas import IdeaRow
-from backend.db.pages import Page, PageRequest
+from backend.db.pages import PageRequest
 from backend.db.pool import Connection, acquire, transaction
 from backend.errors import BadUserInput, Refusal
 from backend.jobs.notify_followers import announce
 from backend.resolvers.inputs import filter_id, id_in
 from backend.resolvers.once import once
+from backend.rules.groups import MEMBERS
 from backend.rules.ideas import (
     BODY_LIMIT,
     REASON_LIMIT,
@@ -40,17 +41,12 @@ from backend.schema.idea_inputs import (
     SubmitIdeaInput,
     WithdrawIdeaInput,
 )
-from backend.schema.ideas import IdeaConnection, IdeaEdge, SimilarIdea, idea
+from backend.schema.ideas import IdeaConnection, SimilarIdea, idea, idea_connection
 from backend.schema.municipalities import Official, official
 from backend.schema.pages import After, Before, First, Last, page_request
 
 LARGEST_SIMILAR = 20
 NOWHERE = UUID(int=0)
-
-
-def idea_connection(page: Page[ideas.PlacedIdea], binding: str) -> IdeaConnection:
-    edges = [IdeaEdge(place=row.place, binding=binding, node=idea(row.idea)) for row in page.rows]
-    return IdeaConnection(edges=edges, ends=edges, has_previous=page.has_previous, has_next=page.has_next)
 
 
 async def ideas_list(
@@ -281,7 +277,7 @@ async def _group_role(context: Context, conn: Connection, group_id: UUID) -> str
 
 
 async def _check_member(context: Context, conn: Connection, group_id: UUID) -> None:
-    if await _group_role(context, conn, group_id) in {"MEMBER", "CONTACT"}:
+    if await _group_role(context, conn, group_id) in MEMBERS:
         return
     if not await groups.groups_by_id(conn, municipality_id=context.municipality_id, ids=[group_id]):
         raise Refusal("NOT_FOUND", "groupId")

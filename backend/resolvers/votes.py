@@ -21,5 +21,4 @@ async def set_vote(info: Info, input: SetVoteInput) -> SetVotePayload:
     if not outcome.judged:
         raise Refusal("CLOSED", "ideaId", reason="idea_takes_no_votes")
     context.refresh()
-    context.load.viewer_vote.prime(idea_id, outcome.vote)
-    return SetVotePayload(idea=idea(outcome.idea))
+    return SetVotePayload(idea=idea(outcome.idea, standing=outcome.vote))

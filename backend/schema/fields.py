@@ -8,10 +8,14 @@ import strawberry
 Method = TypeVar("Method", bound=Callable[..., object])
 
 
-def field(description: str) -> Callable[[Method], Method]:
-    """`strawberry.field` as a decorator that keeps the method's type, and will not go without a description."""
+def field(description: str, *, type: object = None) -> Callable[[Method], Method]:
+    """`strawberry.field` as a decorator that keeps the method's type, and will not go without a description.
+
+    `type` is the field's where the method's own says more, as that it may be awaitable.
+    """
 
     def decorate(method: Method) -> Method:
-        return cast("Method", strawberry.field(resolver=method, description=description))  # cast: what the class reads
+        made = strawberry.field(resolver=method, description=description, graphql_type=type)
+        return cast("Method", made)  # cast: for whoever reads the attribute, it is the method
 
     return decorate

@@ -76,13 +76,12 @@ class Group(Node, Author):
         after: After = None,
         order_by: Annotated[IdeaOrder, strawberry.argument(description="In which order.")] = IdeaOrder.NEWEST,
     ) -> Annotated["IdeaConnection", strawberry.lazy("backend.schema.ideas")] | None:
-        from backend.schema.ideas import IdeaConnection, IdeaEdge, idea
+        from backend.schema.ideas import idea_connection
 
         binding = f"group.ideas:{self.row.id}:{order_by}"
         request = page_request(info, binding, first=first, after=after)
         page = await info.context.load.group_ideas(order_by).load((self.row.id, request))
-        edges = [IdeaEdge(place=placed.place, binding=binding, node=idea(placed.idea)) for placed in page.rows]
-        return IdeaConnection(ends=edges, has_previous=page.has_previous, has_next=page.has_next, edges=edges)
+        return idea_connection(page, binding)
 
     @field("What the caller is in it; null where nothing.")
     async def viewer_role(self, info: Info) -> GroupRole | None:

@@ -1,13 +1,18 @@
 """Ideas as clients see them."""
 
 from datetime import UTC, datetime
+from types import EllipsisType
 from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
 
 import strawberry
+from graphql.pyutils import AwaitableOrValue
 
 from backend.context import Info
-from backend.db.ideas import IdeaRow
+from backend.db.ideas import IdeaRow, PlacedIdea
+from backend.db.pages import Page
 from backend.db.votes import VoteRow
+from backend.rules.groups import MEMBERS
 from backend.rules.ideas import ACCEPTS_VOTES
 from backend.schema.enums import IdeaStatus, IdentityStrength
 from backend.schema.fields import field
@@ -57,6 +62,7 @@ class ResponseClock:
 @strawberry.type(description="Something a resident or a group wants done.")
 class Idea(Node, Followable):
     row: strawberry.Private[IdeaRow]
+    standing: strawberry.Private[VoteRow | EllipsisType | None]
     number: int = strawberry.field(description="Short, for paper, codes and phone calls; unique in the municipality.")
     title: str = strawberry.field(description="The idea in a sentence.")
     body: str = strawberry.field(description="More about it, in plain text; may be empty.")
@@ -66,24 +72,40 @@ class Idea(Node, Followable):
     edited_at: datetime | None = strawberry.field(description="When its text or place was last edited.")
     updated_at: datetime = strawberry.field(description="When anything but its votes last changed.")
     version: int = strawberry.field(description="Grows with every change but votes; for `expectedVersion`.")
-    location: Location | None = strawberry.field(description="Where it would be.")
     accepts_votes: bool = strawberry.field(description="Whether votes can be cast and withdrawn now.")
     vote_count: int = strawberry.field(
         description="Votes that count: those of the municipality's `voteStrength` and up."
     )
-    votes_by_strength: list[StrengthCount] = strawberry.field(
-        description="Always the three strengths, weakest first; totals, so no small-number rule applies."
-    )
-    clock: ResponseClock = strawberry.field(description="When the municipality promised to answer, and did.")
     hidden_reason: str | None = strawberry.field(
         description="Why a moderator hid it. Hidden ideas are seen by moderators and their author alone."
     )
 
-    @field("The resident, or the group in whose name it was thrown; null after erasure.")
-    async def author(self, info: Info) -> Author | None:
+    @field("Where it would be.")
+    def location(self) -> Location | None:
+        if self.row.latitude is None or self.row.longitude is None:
+            return None
+        return Location(latitude=self.row.latitude, longitude=self.row.longitude)
+
+    @field("Always the three strengths, weakest first; totals, so no small-number rule applies.")
+    def votes_by_strength(self) -> list[StrengthCount]:
+        counts = (self.row.device_count, self.row.email_count, self.row.strong_count)
+        return [StrengthCount(strength=strength, count=n) for strength, n in zip(STRENGTHS, counts, strict=True)]
+
+    @field("When the municipality promised to answer, and did.")
+    def clock(self) -> ResponseClock:
+        return ResponseClock(
+            reaction_due_at=self.row.reaction_due_at,
+            answer_due_at=self.row.answer_due_at,
+            first_response_at=self.row.first_response_at,
+            answered_at=self.row.answered_at,
+            is_overdue=self.row.due_at < datetime.now(UTC),
+        )
+
+    # Not a coroutine where there is nothing to wait for: most ideas are a resident's, whose name is in the row.
+    @field("The resident, or the group in whose name it was thrown; null after erasure.", type=Author | None)
+    def author(self, info: Info) -> AwaitableOrValue[Author | None]:
         if self.row.author_group_id:
-            row = await info.context.load.group.load(self.row.author_group_id)
-            return group(row) if row else None
+            return _group_author(info, self.row.author_group_id)
         if self.row.author_id and self.row.author_name is not None:
             return resident(self.row.author_id, self.row.author_name)
         return None
@@ -94,7 +116,7 @@ class Idea(Node, Followable):
         if not (row.author_group_id and row.author_id and row.author_name):
             return None
         role = await info.context.load.viewer_group_role.load(row.author_group_id)
-        return resident(row.author_id, row.author_name) if role in {"MEMBER", "CONTACT"} else None
+        return resident(row.author_id, row.author_name) if role in MEMBERS else None
 
     @field("The groups that own it together. At most 10.")
     async def groups(self, info: Info) -> list[Group]:
@@ -112,7 +134,9 @@ class Idea(Node, Followable):
     async def viewer_vote(self, info: Info) -> Vote | None:
         if info.context.viewer.resident_id is None:
             return None
-        row = await info.context.load.viewer_vote.load(self.row.id)
+        row = self.standing
+        if row is ...:
+            row = await info.context.load.viewer_vote.load(self.row.id)
         return vote(info, row) if row else None
 
     @field("Whether the caller follows it; false for callers without an account.")
@@ -172,7 +196,7 @@ class IdeaConnection(Connection):
 @strawberry.type(description="An idea that resembles a text.")
 class SimilarIdea:
     similarity: float = strawberry.field(description="How alike the texts are: 0 to 1.")
-    idea: Idea = strawberry.field(description="The idea.")
+    idea: Idea = strawberry.field(description="The one whose title resembles the text.")
 
 
 def vote(info: Info, row: VoteRow) -> Vote:
@@ -181,11 +205,23 @@ def vote(info: Info, row: VoteRow) -> Vote:
     return Vote(cast_at=row.cast_at, strength=strength, counts=STRENGTHS.index(strength) >= STRENGTHS.index(needed))
 
 
-def idea(row: IdeaRow) -> Idea:
-    """The idea a row tells of. The row must have been read for this viewer."""
+async def _group_author(info: Info, group_id: UUID) -> Author | None:
+    row = await info.context.load.group.load(group_id)
+    return group(row) if row else None
+
+
+def idea_connection(page: Page[PlacedIdea], binding: str) -> IdeaConnection:
+    edges = [IdeaEdge(place=row.place, binding=binding, node=idea(row.idea)) for row in page.rows]
+    return IdeaConnection(edges=edges, ends=edges, has_previous=page.has_previous, has_next=page.has_next)
+
+
+def idea(row: IdeaRow, *, standing: VoteRow | EllipsisType | None = ...) -> Idea:
+    """The idea a row tells of. The row must have been read for this viewer, whose vote for it is `standing` where that
+    is known already."""
     return Idea(
         id=node_id("Idea", row.id),
         row=row,
+        standing=standing,
         number=row.number,
         title=row.title,
         body=row.body,
@@ -195,21 +231,7 @@ def idea(row: IdeaRow) -> Idea:
         edited_at=row.edited_at,
         updated_at=row.updated_at,
         version=row.version,
-        location=Location(latitude=row.latitude, longitude=row.longitude)
-        if row.latitude is not None and row.longitude is not None
-        else None,
         accepts_votes=row.status in ACCEPTS_VOTES and row.hidden_reason is None,
         vote_count=row.vote_count,
-        votes_by_strength=[
-            StrengthCount(strength=strength, count=count)
-            for strength, count in zip(STRENGTHS, (row.device_count, row.email_count, row.strong_count), strict=True)
-        ],
-        clock=ResponseClock(
-            reaction_due_at=row.reaction_due_at,
-            answer_due_at=row.answer_due_at,
-            first_response_at=row.first_response_at,
-            answered_at=row.answered_at,
-            is_overdue=row.due_at < datetime.now(UTC),
-        ),
         hidden_reason=row.hidden_reason,
     )

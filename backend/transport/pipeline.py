@@ -5,7 +5,7 @@ import os
 import re
 import time
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -23,6 +23,7 @@ from backend.transport.payload import Payload
 QUERY_SECONDS = 5
 MUTATION_SECONDS = 8
 MUTATION_POINTS = 5
+QUERIES_AT_ONCE = 16
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 
@@ -52,6 +53,7 @@ class Pipeline:
     gate: Gate
     errors: ErrorFormat = field(default_factory=ErrorFormat)
     finished: FinishedAnswers = field(default_factory=FinishedAnswers)
+    _queries: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(QUERIES_AT_ONCE))
     _lives: set[asyncio.Timeout] = field(default_factory=set)
 
     async def accept(self, caller: Caller, payload: Payload, request_id: str) -> Request:
@@ -79,8 +81,10 @@ class Pipeline:
     async def _run(self, request: Request) -> Answer:
         context = self.gate.context(request.caller, request.id)
         seconds = MUTATION_SECONDS if request.operation.kind == "mutation" else QUERY_SECONDS
+        # Mutations wait together for their commit; queries would only make each other, and the loop, slow.
+        turn = nullcontext() if request.operation.kind == "mutation" else self._queries
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds), turn:
                 result = await self.operations.execute(request.operation, request.variables, context)
         except TimeoutError:
             raise Unavailable(f"The request took longer than {seconds} s. Try again in a moment.") from None

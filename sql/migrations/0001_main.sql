@@ -5,6 +5,8 @@
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
 CREATE EXTENSION IF NOT EXISTS btree_gin;
 
+COMMENT ON TABLE schema_migrations IS 'Which files of sql/migrations were applied. Made by backend/db/migrate.py.';
+
 CREATE TYPE identity_strength AS ENUM ('DEVICE', 'EMAIL', 'STRONG');
 CREATE TYPE role AS ENUM ('RESIDENT', 'OFFICIAL', 'COORDINATOR', 'MODERATOR', 'ADMINISTRATOR');
 CREATE TYPE idea_status AS ENUM ('OPEN', 'UNDER_REVIEW', 'PLANNED', 'TRIAL', 'DONE', 'DECLINED', 'MERGED', 'WITHDRAWN');
@@ -61,6 +63,7 @@ CREATE TABLE themes (
   CONSTRAINT themes_position_key UNIQUE (municipality_id, position)
 );
 CREATE UNIQUE INDEX themes_general_key ON themes (municipality_id) WHERE is_general;
+COMMENT ON TABLE themes IS 'Fields of life that ideas are about, each in the care of a department.';
 COMMENT ON COLUMN themes.is_general IS 'The one theme for ideas thrown without any.';
 
 CREATE TABLE posts (
@@ -93,10 +96,12 @@ COMMENT ON TABLE officials IS 'Who holds, or held until ended_at, a post. Kept f
 
 CREATE TABLE responsibilities (
   municipality_id uuid NOT NULL REFERENCES municipalities (id),
+  id uuid NOT NULL DEFAULT uuidv7(),
   department_id uuid NOT NULL,
   theme_id uuid,
   district_id uuid,
   post_id uuid NOT NULL,
+  PRIMARY KEY (municipality_id, id),
   CONSTRAINT responsibilities_key UNIQUE NULLS NOT DISTINCT (municipality_id, department_id, theme_id, district_id),
   CONSTRAINT responsibilities_department_fkey FOREIGN KEY (municipality_id, department_id) REFERENCES departments (municipality_id, id),
   CONSTRAINT responsibilities_theme_fkey FOREIGN KEY (municipality_id, theme_id) REFERENCES themes (municipality_id, id),
@@ -151,6 +156,7 @@ CREATE TABLE groups (
   PRIMARY KEY (municipality_id, id)
 );
 CREATE INDEX groups_name_idx ON groups USING gin (municipality_id, lower(display_name) gin_trgm_ops);
+COMMENT ON TABLE groups IS 'People who act together; they stay when everybody has left, since their ideas do.';
 COMMENT ON COLUMN groups.member_count IS 'Members and contacts; those PENDING are not counted.';
 
 CREATE TABLE group_members (
@@ -163,6 +169,7 @@ CREATE TABLE group_members (
   CONSTRAINT group_members_group_fkey FOREIGN KEY (municipality_id, group_id) REFERENCES groups (municipality_id, id),
   CONSTRAINT group_members_resident_fkey FOREIGN KEY (municipality_id, resident_id) REFERENCES residents (municipality_id, id)
 );
+CREATE INDEX group_members_joined_idx ON group_members (municipality_id, group_id, joined_at, resident_id);
 CREATE INDEX group_members_resident_idx ON group_members (municipality_id, resident_id, group_id);
 COMMENT ON TABLE group_members IS 'joined_at is when a request was made, then when it was approved.';
 
@@ -465,6 +472,7 @@ CREATE TABLE imported_voters (
   resident_id uuid NOT NULL,
   voter_id text NOT NULL,
   age integer,
+  age_group text,
   sex text,
   area text,
   PRIMARY KEY (municipality_id, import_id, resident_id),

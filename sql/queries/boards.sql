@@ -6,12 +6,19 @@ coalesce(sum(d.vote_count * (14 - (c.today - d.day))) FILTER (WHERE d.day > c.to
 
 -- name: board_changes
 -- What the boards of a municipality show of every idea changed by transactions from $2 on, with the place to read on
--- from: all transactions before it are over and in this answer. One row without an idea where nothing changed.
+-- from: all transactions before it are over and in this answer. That is the oldest one still running, yet never beyond
+-- the newest change: after a crash PostgreSQL gives out anew the numbers of transactions that left nothing on disk.
+-- One row without an idea where nothing changed.
 WITH c AS (
   SELECT m.id AS municipality_id, (clock_timestamp() AT TIME ZONE m.time_zone)::date AS today
   FROM municipalities AS m WHERE m.id = $1
 )
-SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS position, c.today,
+SELECT
+  least(
+    pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
+    (SELECT coalesce(max(n.changed_xid), 0) + 1 FROM idea_tallies AS n)
+  ) AS position,
+  c.today,
   t.idea_id, t.version, i.listed, i.district_id, i.theme_id,
   ARRAY(SELECT g.group_id FROM idea_groups AS g WHERE g.municipality_id = t.municipality_id AND g.idea_id = t.idea_id) AS group_ids,
   t.vote_count, s.month, s.week, s.day, s.trending

@@ -51,7 +51,7 @@ async def wait_for_boards(api: Api) -> None:
     """Until Redis holds what PostgreSQL holds."""
     boards = Boards(api.app.state.pipeline.gate.services.redis)
     position = await api.conn.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
-    for _ in range(200):
+    for _ in range(600):
         state = await boards.state(api.catalogue.id)
         if state and state.position >= position:
             return

@@ -1,0 +1,341 @@
+"""Who may do what: every operation as everybody, and as everybody from another municipality."""
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from backend.commands import mint_tokens
+from backend.db import residents
+from backend.demo.load import SLUG
+from backend.ids import global_id, parse_id
+from backend.resolvers.access import POLICIES
+from tests.conftest import OTHER, Api
+from tests.contents import contents
+from tests.schema_walk import root_fields
+
+pytestmark = pytest.mark.anyio
+
+Json = dict[str, Any]  # Any: what an input holds is for the operation to know
+
+ACTORS = (
+    "anonymous",
+    "resident",
+    "author",
+    "member",
+    "contact",
+    "official",
+    "stranger",
+    "coordinator",
+    "moderator",
+    "administrator",
+)
+# What each of the ACTORS gets, in their order: `stranger` is an official of another department; `author` threw the
+# idea. U is UNAUTHENTICATED, F is FORBIDDEN, - is NOT_ALLOWED, ? is NOT_FOUND and + is done.
+MUTATIONS = {
+    #                        ano res aut mem con off str coo mod adm
+    "registerDevice": "       +   +   +   +   +   +   +   +   +   +",
+    "refreshSession": "       +   +   +   +   +   +   +   +   +   +",
+    "submitIdea": "           U   +   +   +   +   +   +   +   +   +",
+    "submitIdea for a group": "U  -   -   +   +   -   -   -   -   -",
+    "editIdea": "             U   -   +   -   -   -   -   -   -   -",
+    "editIdea of a group": "  U   -   -   -   +   -   -   -   -   -",
+    "withdrawIdea": "         U   -   +   -   -   -   -   -   -   -",
+    "withdrawIdea of a group": "U -   -   -   +   -   -   -   -   -",
+    "setVote": "              U   +   +   +   +   +   +   +   +   +",
+    "setVote of a hidden idea": "U ?  ?   ?   ?   ?   ?   ?   ?   ?",
+    "setFollow": "            U   +   +   +   +   +   +   +   +   +",
+    "setFollow of a hidden idea": "U ? +  ?   ?   ?   ?   ?   +   ?",
+    "markNotificationsRead": " U  +   +   +   +   +   +   +   +   +",
+    "markNotificationsRead of another": "U ? ? ? ? ? ? ?  ?   ?",
+    "createGroup": "          U   +   +   +   +   +   +   +   +   +",
+    "joinGroup": "            U   +   +   +   +   +   +   +   +   +",
+    "approveMember": "        U   -   -   -   +   -   -   -   -   -",
+    "leaveGroup": "           U   +   +   +   +   +   +   +   +   +",
+    "respondToIdea": "        U   F   F   F   F   +   -   +   F   F",
+    "respondToIdea of a hidden idea": "U F F F F ?  ?   ?   F   F",
+    "hideIdea": "             U   F   F   F   F   F   F   F   +   F",
+    "showIdea": "             U   F   F   F   F   F   F   F   +   F",
+}
+OUTCOMES = {"U": "UNAUTHENTICATED", "F": "FORBIDDEN", "-": "NOT_ALLOWED", "?": "NOT_FOUND", "+": "done"}
+# What each of the ACTORS sees: + something, . nothing. Every object is looked for on every path to it.
+SIGHTS = {
+    #                                       ano res aut mem con off str coo mod adm
+    "node of an idea": "                     +   +   +   +   +   +   +   +   +   +",
+    "node of a withdrawn idea": "            +   +   +   +   +   +   +   +   +   +",
+    "node of a hidden idea": "               .   .   +   .   .   .   .   .   +   .",
+    "nodes of a hidden idea": "              .   .   +   .   .   .   .   .   +   .",
+    "response of a hidden idea": "           .   .   +   .   .   .   .   .   +   .",
+    "mergedInto a hidden idea": "            .   .   +   .   .   .   .   .   +   .",
+    "ideas with a hidden idea": "            .   .   .   .   .   .   .   .   .   .",
+    "ideas with a withdrawn idea": "         .   .   .   .   .   .   .   .   .   .",
+    "leaderboard with a hidden idea": "      .   .   .   .   .   .   .   .   .   .",
+    "similarIdeas with a hidden idea": "     .   .   .   .   .   .   .   .   .   .",
+    "group's ideas with a hidden idea": "    .   .   .   .   .   .   .   .   .   .",
+    "viewer.ideas with a hidden idea": "     .   .   +   .   .   .   .   .   .   .",
+    "viewer.ideas with a withdrawn idea": "  .   .   +   .   .   .   .   .   .   .",
+    "group's members": "                     .   .   .   +   +   .   .   .   .   .",
+    "requests to join the group": "          .   .   .   .   +   .   .   .   .   .",
+    "who submitted the group's idea": "      .   .   .   +   +   .   .   .   .   .",
+    "notification": "                        .   .   +   .   .   .   .   .   .   .",
+    "viewer": "                              .   +   +   +   +   +   +   +   +   +",
+    "municipality": "                        +   +   +   +   +   +   +   +   +   +",
+    "groups": "                              +   +   +   +   +   +   +   +   +   +",
+    "contact": "                             +   +   +   +   +   +   +   +   +   +",
+}
+
+
+def table(rows: dict[str, str]) -> list[tuple[str, str, str]]:
+    cells = {name: marks.split() for name, marks in rows.items()}
+    assert all(len(marks) == len(ACTORS) for marks in cells.values())
+    return [(name, actor, mark) for name, marks in cells.items() for actor, mark in zip(ACTORS, marks, strict=True)]
+
+
+@dataclass
+class People:
+    """Each of the ACTORS with a token, and a group of two with somebody who asked to join."""
+
+    api: Api
+    slug: str
+    tokens: dict[str, str] = field(default_factory=dict)
+    ids: dict[str, UUID] = field(default_factory=dict)
+    group: str = ""
+
+    async def gather(self) -> None:
+        api, conn = self.api, self.api.conn
+        municipality_id = await conn.fetchval("SELECT id FROM municipalities WHERE slug = $1", self.slug)
+        elsewhere = await conn.fetchval(
+            """
+            SELECT id FROM departments AS d WHERE municipality_id = $1 AND NOT EXISTS (
+              SELECT FROM themes AS t WHERE t.municipality_id = $1 AND t.department_id = d.id AND t.is_general)
+            ORDER BY position LIMIT 1
+            """,
+            municipality_id,
+        )
+        roles = {"stranger": "OFFICIAL"} | {name: name.upper() for name in ACTORS[5:] if name != "stranger"}
+        for name in (*ACTORS[1:], "applicant"):
+            role = roles.get(name, "RESIDENT")
+            department = elsewhere if name == "stranger" else None
+            token = await api.token(role, municipality=self.slug, department=department)
+            self.tokens[name] = token
+            viewer = await api.data("{ viewer { resident { id } } }", token=token)
+            self.ids[name] = parse_id(viewer["viewer"]["resident"]["id"])[1]
+        self.group = await self.new_group()
+
+    async def new_group(self) -> str:
+        asked = {"displayName": "Puistoväki", "kind": "REGISTERED", "idempotencyKey": str(uuid4())}
+        made = await self.api.mutate("createGroup", asked, "group { id }", token=self.tokens["contact"])
+        group_id: str = made["group"]["id"]
+        for name in ("member", "applicant"):
+            await self.api.mutate("joinGroup", {"groupId": group_id}, "group { id }", token=self.tokens[name])
+        asked = {"groupId": group_id, "residentId": global_id("Resident", self.ids["member"])}
+        await self.api.mutate("approveMember", asked, "group { id }", token=self.tokens["contact"])
+        return group_id
+
+    async def idea(self, *, of_group: bool = False, hidden: bool = False) -> str:
+        """Of the author, or of the member in the group's name."""
+        if of_group:
+            made = await self.api.idea(token=self.tokens["member"], groupId=self.group)
+        else:
+            made = await self.api.idea(token=self.tokens["author"])
+        if hidden:
+            asked = {"ideaId": made, "reason": "Mainos."}
+            await self.api.mutate("hideIdea", asked, "idea { id }", token=self.tokens["moderator"])
+        return made
+
+    async def notification(self, name: str, idea_id: str) -> str:
+        row = await self.api.conn.fetchval(
+            """
+            INSERT INTO notifications (municipality_id, resident_id, event_id, kind, idea_id)
+            SELECT municipality_id, $1, gen_random_uuid(), 'STATUS_CHANGED', id FROM ideas WHERE id = $2 RETURNING id
+            """,
+            self.ids[name],
+            parse_id(idea_id)[1],
+        )
+        return global_id("Notification", row)
+
+    async def input(self, operation: str, actor: str) -> Json:
+        """A new input for a row of MUTATIONS, about something that nobody has touched yet."""
+        name, hidden, key = operation.split()[0], "hidden" in operation, {"idempotencyKey": str(uuid4())}
+        if name == "registerDevice":
+            return {"locale": "fi", **key}
+        if name == "refreshSession":
+            session = await self.api.mutate(
+                "registerDevice", {"locale": "fi", **key}, "refreshToken", heitto_municipality=self.slug
+            )
+            return {"refreshToken": session["refreshToken"]}
+        if name == "submitIdea":
+            group = {"groupId": self.group} if "group" in operation else {}
+            return {"title": "Lisää penkkejä", "locale": "fi", **group, **key}
+        if name == "createGroup":
+            return {"displayName": "Naapurit", "kind": "INFORMAL", **key}
+        if name in {"joinGroup", "leaveGroup", "approveMember"}:
+            whom = {"residentId": global_id("Resident", self.ids["applicant"])} if name == "approveMember" else {}
+            return {"groupId": await self.new_group() if name != "leaveGroup" else await self._left_by(actor), **whom}
+        idea_id = await self.idea(of_group="group" in operation, hidden=hidden or name == "showIdea")
+        if name == "markNotificationsRead":
+            whose = "applicant" if "another" in operation or actor == "anonymous" else actor
+            return {"upTo": await self.notification(whose, idea_id)}
+        more: dict[str, Json] = {
+            "editIdea": {"title": "Toinen otsikko"},
+            "withdrawIdea": {},
+            "setVote": {"voted": True},
+            "respondToIdea": {"kind": "RECEIPT", "body": "Luimme tämän.", **key},
+            "hideIdea": {"reason": "Mainos."},
+            "showIdea": {"reason": "Ei olekaan mainos."},
+        }
+        return {"subjectId": idea_id, "following": True} if name == "setFollow" else {"ideaId": idea_id, **more[name]}
+
+    async def _left_by(self, actor: str) -> str:
+        """A group whose contact may leave as well."""
+        group_id = await self.new_group()
+        await self.api.conn.execute(
+            "UPDATE group_members SET role = 'CONTACT' WHERE group_id = $1", parse_id(group_id)[1]
+        )
+        return group_id
+
+    async def outcome(self, operation: str, actor: str, input: Json, **headers: str) -> str:
+        """done, or the first code of either kind."""
+        name = operation.split()[0]
+        type_ = f"{name[0].upper()}{name[1:]}Input"
+        query = f"mutation ($input: {type_}!) {{ {name}(input: $input) {{ errors {{ code }} }} }}"
+        headers = headers or {"heitto_municipality": self.slug}
+        answer = (await self.api.post(query, {"input": input}, token=self.tokens.get(actor, ""), **headers)).json()
+        errors = [error["extensions"]["code"] for error in answer.get("errors", [])]
+        payload = (answer.get("data") or {}).get(name) or {"errors": []}
+        errors += [error["code"] for error in payload["errors"]]
+        return errors[0] if errors else "done"
+
+
+@pytest.fixture
+async def people(api: Api) -> People:
+    made = People(api, SLUG)
+    await made.gather()
+    return made
+
+
+def test_every_operation_has_a_policy_and_a_row_here() -> None:
+    for kind in ("query", "mutation", "subscription"):
+        assert POLICIES[kind].keys() == root_fields(kind).keys()
+    assert {operation.split()[0] for operation in MUTATIONS} == root_fields("mutation").keys()
+
+
+async def test_every_mutation_as_everybody(people: People) -> None:
+    wrong = []
+    for operation, actor, mark in table(MUTATIONS):
+        input = await people.input(operation, actor)
+        before = await contents(people.api.conn)
+        outcome = await people.outcome(operation, actor, input)
+        if outcome != OUTCOMES[mark]:
+            wrong.append(f"{operation} as {actor}: {outcome}, not {OUTCOMES[mark]}")
+        if mark != "+" and await contents(people.api.conn) != before:
+            wrong.append(f"{operation} as {actor} was refused and changed something")
+    assert wrong == []
+
+
+@dataclass
+class Scene:
+    """Ids of what is looked for."""
+
+    idea: str
+    withdrawn: str
+    hidden: str
+    merged: str
+    response: str
+    notification: str
+    of_group: str
+    hidden_of_group: str
+
+
+async def scene(people: People) -> Scene:
+    api, conn = people.api, people.api.conn
+    idea, withdrawn, hidden, merged = [await people.idea() for _ in range(4)]
+    official, moderator = people.tokens["official"], people.tokens["moderator"]
+    asked = {"ideaId": hidden, "kind": "RECEIPT", "body": "Luimme tämän.", "idempotencyKey": str(uuid4())}
+    answer = await api.mutate("respondToIdea", asked, "response { id }", token=official)
+    await api.mutate("withdrawIdea", {"ideaId": withdrawn}, "idea { id }", token=people.tokens["author"])
+    hidden_of_group = await people.idea(of_group=True)
+    for each in (hidden, hidden_of_group):
+        await api.mutate("hideIdea", {"ideaId": each, "reason": "Mainos."}, "idea { id }", token=moderator)
+    await conn.execute(
+        "UPDATE ideas SET status = 'MERGED', merged_into_id = $2 WHERE id = $1",
+        *(parse_id(each)[1] for each in (merged, hidden)),
+    )
+    return Scene(
+        idea,
+        withdrawn,
+        hidden,
+        merged,
+        answer["response"]["id"],
+        await people.notification("author", idea),
+        await people.idea(of_group=True),
+        hidden_of_group,
+    )
+
+
+def looks(scene: Scene, people: People) -> dict[str, str]:
+    """Of each row of SIGHTS the query. What is looked for is an id in the answer, else anything but null."""
+    theme = global_id("Theme", people.api.catalogue.general_theme.id)
+    group, member, applicant = people.group, people.ids["member"], people.ids["applicant"]
+    found = {
+        "node of an idea": (f'node(id: "{scene.idea}") {{ id }}', scene.idea),
+        "node of a withdrawn idea": (f'node(id: "{scene.withdrawn}") {{ id }}', scene.withdrawn),
+        "node of a hidden idea": (f'node(id: "{scene.hidden}") {{ id }}', scene.hidden),
+        "nodes of a hidden idea": (f'nodes(ids: ["{scene.hidden}"]) {{ id }}', scene.hidden),
+        "response of a hidden idea": (f'node(id: "{scene.response}") {{ id }}', scene.response),
+        "mergedInto a hidden idea": (
+            f'node(id: "{scene.merged}") {{ ... on Idea {{ mergedInto {{ id }} }} }}',
+            scene.hidden,
+        ),
+        "ideas with a hidden idea": ("ideas(first: 100) { nodes { id } }", scene.hidden),
+        "ideas with a withdrawn idea": ("ideas(first: 100) { nodes { id } }", scene.withdrawn),
+        "leaderboard with a hidden idea": ("leaderboard(first: 100) { nodes { idea { id } } }", scene.hidden),
+        "similarIdeas with a hidden idea": (
+            'similarIdeas(text: "Penkki mäen päälle", first: 20) { idea { id } }',
+            scene.hidden,
+        ),
+        "group's ideas with a hidden idea": (
+            f'node(id: "{group}") {{ ... on Group {{ ideas {{ nodes {{ id }} }} }} }}',
+            scene.hidden_of_group,
+        ),
+        "viewer.ideas with a hidden idea": ("viewer { ideas { nodes { id } } }", scene.hidden),
+        "viewer.ideas with a withdrawn idea": ("viewer { ideas { nodes { id } } }", scene.withdrawn),
+        "group's members": (
+            f'node(id: "{group}") {{ ... on Group {{ members {{ nodes {{ id }} }} }} }}',
+            global_id("Resident", member),
+        ),
+        "requests to join the group": (
+            f'node(id: "{group}") {{ ... on Group {{ members {{ nodes {{ id }} }} }} }}',
+            global_id("Resident", applicant),
+        ),
+        "who submitted the group's idea": (
+            f'node(id: "{scene.of_group}") {{ ... on Idea {{ submittedBy {{ id }} }} }}',
+            global_id("Resident", member),
+        ),
+        "notification": (f'node(id: "{scene.notification}") {{ id }}', scene.notification),
+        "viewer": ("viewer { resident { id } }", "Q"),
+        "municipality": ("municipality { id }", "Q"),
+        "groups": ("groups { nodes { id } }", group),
+        "contact": (f'contact(themeId: "{theme}") {{ id }}', "Q"),
+    }
+    del found["viewer"], found["municipality"], found["contact"]
+    queries = {name: f"{query}\0{sought}" for name, (query, sought) in found.items()}
+    queries |= {
+        "viewer": 'viewer { resident { id } }\0"id"',
+        "municipality": 'municipality { id }\0"id"',
+        "contact": f'contact(themeId: "{theme}") {{ id }}\0"id"',
+    }
+    return queries
+
+
+async def test_everybody_sees_what_is_theirs_to_see_on_every_path(people: People) -> None:
+    queries, wrong = looks(await scene(people), people), []
+    assert queries.keys() == SIGHTS.keys()
+    for sight, actor, mark in table(SIGHTS):
+        query, sought = queries[sight].split("\0")
+        answer = await people.api.post(f"{{ {query} }}", token=people.tokens.get(actor, ""))
+        assert "errors" not in answer.json(), answer.text
+        if (sought in answer.text) != (mark == "+"):
+            wrong.append(f"{sight} as {actor}: {answer.text}")
+    assert wrong == []
