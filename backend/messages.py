@@ -1,5 +1,6 @@
 """What people are told, in Finnish, Swedish and English. Keys are user error codes and the reasons of refusals."""
 
+from functools import lru_cache
 from typing import Final
 
 LOCALES: Final = ("fi", "sv", "en")
@@ -143,6 +144,7 @@ def message(reason: str, locale: str, values: dict[str, object]) -> str:
     return texts.get(locale, texts["en"]).format(**values)
 
 
+@lru_cache(maxsize=1024)
 def best_locale(accept_language: str | None, municipality_locales: tuple[str, ...]) -> str:
     """The caller's best language among ours (RFC 9110, section 12.5.4), else the municipality's first."""
     wanted: list[tuple[float, str]] = []

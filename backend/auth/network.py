@@ -1,6 +1,7 @@
 """Where an anonymous caller comes from, for rate limits: never shown, never stored."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from backend.settings import SettingsError
@@ -18,6 +19,7 @@ def parse_trusted_proxies(entries: Iterable[str]) -> Proxies:
         raise SettingsError(f"HEITTO_TRUSTED_PROXIES: {error}") from None
 
 
+@lru_cache(maxsize=4096)
 def caller_network(peer: str | None, forwarded_for: str, *, trusted: Proxies) -> str:
     """An IPv4 address, an IPv6 /64 (a home or a phone has at least that much), or `unknown`.
 

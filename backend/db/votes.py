@@ -53,16 +53,13 @@ async def set_votes(conn: Connection, votes: Sequence[VoteStatement]) -> list[Vo
     columns = zip(
         *((v.municipality_id, v.idea_id, v.resident_id, v.voted, v.decided_at, v.channel) for v in votes), strict=True
     )
-    rows = await conn.fetch(SQL["set_votes"], *columns)
-    return [
-        VoteOutcome(
-            resident_known=row[1],
-            idea=IdeaRow(*list(row)[6:]) if row[2] else None,
-            judged=row[3] is not None,
-            vote=VoteRow(row[4], row[5]) if row[3] else None,
-        )
-        for row in rows
-    ]
+    outcomes: dict[int, VoteOutcome] = {}
+    for numbers, known, voted, strengths, cast_at, idea_there, *idea in await conn.fetch(SQL["set_votes"], *columns):
+        row = IdeaRow(*idea) if idea_there else None
+        for n, number in enumerate(numbers):
+            vote = VoteRow(strengths[n], cast_at[n]) if voted[n] else None
+            outcomes[number] = VoteOutcome(known[n], row, voted[n] is not None, vote)
+    return [outcomes[number] for number in range(1, len(votes) + 1)]
 
 
 async def viewer_votes(

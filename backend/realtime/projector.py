@@ -26,7 +26,7 @@ from backend.realtime.boards import Boards, State, rebuild_key
 from backend.realtime.claims import claimed
 from backend.realtime.redis import REDIS_FAILURES
 
-ROUND_SECONDS = 0.25  # between rounds while votes come in
+ROUND_SECONDS = 0.5  # between rounds while votes come in: what they cost doesn't grow with the votes
 IDLE_SECONDS = 1.0  # between rounds while nothing does: keeps boards fresh, finds what others left undone
 AUDIT_SECONDS = 2.0  # between audits of a municipality by one process
 AUDIT_SHARE = 0.05  # of a process's time that they may take

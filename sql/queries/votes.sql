@@ -1,6 +1,6 @@
 -- name: set_votes
 -- Statements of many residents at once, at most one by resident and idea: judges each under its idea's row lock, writes
--- vote, day and tally together, and answers the state that stands. Locks residents (shared), then ideas, each in the
+-- vote, day and tally together, and answers the state that stands, a row an idea. Locks residents (shared), then ideas, each in the
 -- order of their ids, so that no two batches wait for each other in a ring.
 WITH input AS MATERIALIZED (
   SELECT *
@@ -86,22 +86,24 @@ WITH input AS MATERIALIZED (
     AND (m.device <> 0 OR m.email <> 0 OR m.strong <> 0)
   RETURNING t.municipality_id, t.idea_id, t.device_count, t.email_count, t.strong_count, t.vote_count
 )
-SELECT n.number,
-  w.id IS NOT NULL AS resident_known,
-  j.id IS NOT NULL AND j.hidden_at IS NULL AS idea_there,
-  v.voted, v.strength::text AS strength, v.cast_at,
+SELECT n.numbers, n.known, n.voted, n.strengths, n.cast_at, j.hidden_at IS NULL AND j.id IS NOT NULL AS idea_there,
   j.id, j.number, j.title, j.body, j.locale, j.status, j.created_at, j.edited_at, j.updated_at, j.version,
   j.author_id, j.author_name, j.author_group_id, j.theme_id, j.district_id, j.latitude, j.longitude,
   j.department_id, j.post_id, j.merged_into_id, j.reaction_due_at, j.answer_due_at, j.first_response_at, j.answered_at,
   j.due_at, j.hidden_reason,
   coalesce(t.device_count, j.device_count), coalesce(t.email_count, j.email_count),
   coalesce(t.strong_count, j.strong_count), coalesce(t.vote_count, j.vote_count)
-FROM input AS n
-LEFT JOIN voters AS w ON w.municipality_id = n.municipality_id AND w.id = n.resident_id
+FROM (
+  SELECT n.municipality_id, n.idea_id, array_agg(n.number::integer) AS numbers, array_agg(w.id IS NOT NULL) AS known,
+    array_agg(v.voted) AS voted, array_agg(v.strength::text) AS strengths, array_agg(v.cast_at) AS cast_at
+  FROM input AS n
+  LEFT JOIN voters AS w ON w.municipality_id = n.municipality_id AND w.id = n.resident_id
+  LEFT JOIN changed AS v
+    ON v.municipality_id = n.municipality_id AND v.idea_id = n.idea_id AND v.resident_id = n.resident_id
+  GROUP BY n.municipality_id, n.idea_id
+) AS n
 LEFT JOIN judged AS j ON j.municipality_id = n.municipality_id AND j.id = n.idea_id
-LEFT JOIN changed AS v ON v.municipality_id = n.municipality_id AND v.idea_id = n.idea_id AND v.resident_id = n.resident_id
-LEFT JOIN tallied AS t ON t.municipality_id = n.municipality_id AND t.idea_id = n.idea_id
-ORDER BY n.number;
+LEFT JOIN tallied AS t ON t.municipality_id = n.municipality_id AND t.idea_id = n.idea_id;
 
 -- name: viewer_votes
 -- The viewer's own standing votes for some ideas.
