@@ -45,7 +45,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m bench $(ARGS)
 
 schema: $(INSTALLED)
-	$(BIN)/python -m backend schema > schema.graphql
+	$(BIN)/python -m backend schema > schema.graphql.new && mv schema.graphql.new schema.graphql
 
 # --universal: one file for every platform. No address of an index gets into it.
 lock: $(INSTALLED)

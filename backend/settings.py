@@ -35,7 +35,9 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes any free one")
     workers: int = Field(1, ge=1, le=64, description="HTTP worker processes")
     secret_key: SecretStr = Field(SecretStr(""), description="key of HMACs (cursors, idempotency), at least 32 bytes")
-    signing_key_file: Path | None = Field(None, description="PEM file with the Ed25519 key that signs access tokens")
+    signing_key_file: Path | None = Field(
+        None, description="PEM file with the Ed25519 or P-256 key that signs access tokens"
+    )
     token_issuer: str = Field("heitto", min_length=1, description="`iss` of our access tokens")
     default_municipality: str = Field("", description="slug used when a request names no municipality")
     allowed_hosts: Annotated[dict[str, str], NoDecode] = Field(

@@ -76,5 +76,6 @@ async def _apply(conn: Connection, *, version: str, text: str, digest: str) -> N
         await conn.execute(record, version, digest)
         return
     async with conn.transaction():
+        await conn.execute("SET LOCAL lock_timeout = '1s'")  # rather fail, and be run again, than hold up everybody
         await conn.execute(text)
         await conn.execute(record, version, digest)

@@ -48,17 +48,6 @@ async def groups(
     return group_connection(page, binding)
 
 
-async def viewer_groups(info: Info, *, first: int | None, after: str | None) -> GroupConnection | None:
-    context = info.context
-    binding = f"viewer.groups:{context.viewer.id}"
-    request = page_request(info, binding, first=first, after=after)
-    async with acquire(context.pool) as conn:
-        page = await db.viewer_group_page(
-            conn, municipality_id=context.municipality_id, resident_id=context.viewer.id, request=request
-        )
-    return group_connection(page, binding)
-
-
 async def create_group(info: Info, input: CreateGroupInput) -> GroupPayload:
     context = info.context
     display_name = required_text(input.display_name, field="displayName", limit=rules.NAME_LIMIT)

@@ -65,20 +65,6 @@ async def ideas_list(
     return await _page(info, which, order_by, request=request, binding=binding)
 
 
-async def viewer_ideas(info: Info, *, first: int | None, after: str | None) -> IdeaConnection:
-    binding = f"viewer.ideas:{info.context.viewer.id}"
-    request = page_request(info, binding, first=first, after=after)
-    which = ideas.IdeaFilter(author_id=info.context.viewer.id)
-    return await _page(info, which, IdeaOrder.NEWEST, request=request, binding=binding)
-
-
-async def viewer_votes(info: Info, *, first: int | None, after: str | None) -> IdeaConnection:
-    binding = f"viewer.votes:{info.context.viewer.id}"
-    request = page_request(info, binding, first=first, after=after)
-    which = ideas.IdeaFilter(voter_id=info.context.viewer.id)
-    return await _page(info, which, IdeaOrder.NEWEST, request=request, binding=binding)
-
-
 async def _page(
     info: Info, which: ideas.IdeaFilter, order: IdeaOrder, *, request: PageRequest, binding: str
 ) -> IdeaConnection:

@@ -15,39 +15,11 @@ from backend.schema.notifications import (
     MarkNotificationsReadInput,
     MarkNotificationsReadPayload,
     Notification,
-    NotificationConnection,
     notification,
-    notification_connection,
 )
-from backend.schema.pages import page_request
 
 # Ids are made before their rows are committed: a row may still appear among ids this much older than the newest seen.
 _LATE: Final = 60_000 << 80  # a minute, in the milliseconds at the top of a UUIDv7
-
-
-async def notifications_page(
-    info: Info, *, first: int | None, after: str | None, unread_only: bool
-) -> NotificationConnection:
-    context = info.context
-    binding = f"viewer.notifications:{context.viewer.id}:{unread_only}"
-    request = page_request(info, binding, first=first, after=after)
-    async with acquire(context.pool) as conn:
-        page = await notifications.notification_page(
-            conn,
-            municipality_id=context.municipality_id,
-            resident_id=context.viewer.id,
-            unread_only=unread_only,
-            request=request,
-        )
-    return notification_connection(page, binding)
-
-
-async def unread_count(info: Info) -> int:
-    context = info.context
-    async with acquire(context.pool) as conn:
-        return await notifications.unread_count(
-            conn, municipality_id=context.municipality_id, resident_id=context.viewer.id
-        )
 
 
 async def mark_notifications_read(info: Info, input: MarkNotificationsReadInput) -> MarkNotificationsReadPayload:

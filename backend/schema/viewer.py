@@ -1,19 +1,23 @@
-"""The signed-in caller."""
+"""The signed-in caller, with lists that are nobody else's to read: there is one of it, so nothing is batched."""
 
 from typing import Annotated
+from uuid import UUID
 
 import strawberry
 
 from backend.context import Info
+from backend.db import follows, groups, ideas, notifications
+from backend.db.ideas import IdeaFilter
+from backend.db.pool import acquire
 from backend.db.residents import ResidentRow
 from backend.schema.enums import IdentityStrength, Role
 from backend.schema.fields import field
-from backend.schema.follows import FollowConnection
-from backend.schema.groups import GroupConnection
-from backend.schema.ideas import IdeaConnection
+from backend.schema.follows import FollowConnection, follow_connection
+from backend.schema.groups import GroupConnection, group_connection
+from backend.schema.ideas import IdeaConnection, idea_connection
 from backend.schema.municipalities import Official, official
-from backend.schema.notifications import NotificationConnection
-from backend.schema.pages import After, First
+from backend.schema.notifications import NotificationConnection, notification_connection
+from backend.schema.pages import After, First, page_request
 from backend.schema.residents import Resident, resident
 
 UnreadOnly = Annotated[bool, strawberry.argument(description="Only those not yet read.")]
@@ -35,41 +39,60 @@ class Viewer:
 
     @field("Groups the caller is in or asked to join, the newest group first.")
     async def groups(self, info: Info, first: First = None, after: After = None) -> GroupConnection | None:
-        from backend.resolvers.groups import viewer_groups
-
-        return await viewer_groups(info, first=first, after=after)
+        binding = f"viewer.groups:{self.row.id}"
+        request = page_request(info, binding, first=first, after=after)
+        async with acquire(info.context.pool) as conn:
+            page = await groups.viewer_group_page(conn, **self._own(info), request=request)
+        return group_connection(page, binding)
 
     @field("Ideas the caller threw, withdrawn and hidden ones too, newest first.")
     async def ideas(self, info: Info, first: First = None, after: After = None) -> IdeaConnection | None:
-        from backend.resolvers.ideas import viewer_ideas
-
-        return await viewer_ideas(info, first=first, after=after)
+        which = IdeaFilter(author_id=self.row.id)
+        return await _idea_page(info, f"viewer.ideas:{self.row.id}", which, first=first, after=after)
 
     @field("Listed ideas the caller's vote stands for, the newest idea first.")
     async def votes(self, info: Info, first: First = None, after: After = None) -> IdeaConnection | None:
-        from backend.resolvers.ideas import viewer_votes
-
-        return await viewer_votes(info, first=first, after=after)
+        which = IdeaFilter(voter_id=self.row.id)
+        return await _idea_page(info, f"viewer.votes:{self.row.id}", which, first=first, after=after)
 
     @field("What the caller follows, newest follow first.")
     async def follows(self, info: Info, first: First = None, after: After = None) -> FollowConnection | None:
-        from backend.resolvers.follows import follows_page
-
-        return await follows_page(info, first=first, after=after)
+        binding = f"viewer.follows:{self.row.id}"
+        request = page_request(info, binding, first=first, after=after)
+        async with acquire(info.context.pool) as conn:
+            page = await follows.follow_page(conn, **info.context.scope, request=request)
+        return follow_connection(page, binding)
 
     @field("What happened in what the caller follows, newest first.")
     async def notifications(
         self, info: Info, first: First = None, after: After = None, unread_only: UnreadOnly = False
     ) -> NotificationConnection | None:
-        from backend.resolvers.notifications import notifications_page
-
-        return await notifications_page(info, first=first, after=after, unread_only=unread_only)
+        binding = f"viewer.notifications:{self.row.id}:{unread_only}"
+        request = page_request(info, binding, first=first, after=after)
+        async with acquire(info.context.pool) as conn:
+            page = await notifications.notification_page(
+                conn, **self._own(info), unread_only=unread_only, request=request
+            )
+        return notification_connection(page, binding)
 
     @field("How many notifications are not yet read.")
     async def unread_count(self, info: Info) -> int:
-        from backend.resolvers.notifications import unread_count
+        async with acquire(info.context.pool) as conn:
+            return await notifications.unread_count(conn, **self._own(info))
 
-        return await unread_count(info)
+    def _own(self, info: Info) -> dict[str, UUID]:
+        return {"municipality_id": info.context.municipality_id, "resident_id": self.row.id}
+
+
+async def _idea_page(
+    info: Info, binding: str, which: IdeaFilter, *, first: int | None, after: str | None
+) -> IdeaConnection:
+    context, request = info.context, page_request(info, binding, first=first, after=after)
+    async with acquire(context.pool) as conn:
+        (page,) = await ideas.idea_pages(
+            conn, **context.scope, today=context.today(), order="NEWEST", filter=which, request=request
+        )
+    return idea_connection(page, binding)
 
 
 def viewer(row: ResidentRow) -> Viewer:
