@@ -20,6 +20,7 @@ class Catalogues:
         self._pool = pool
         self._slugs: dict[str, UUID] = {}
         self._kept: dict[UUID, tuple[float, Catalogue]] = {}
+        self._listing: asyncio.Task[dict[str, UUID]] | None = None
         self._reading: dict[UUID, asyncio.Task[Catalogue]] = {}
 
     async def id_of(self, slug: str) -> UUID | None:
@@ -29,7 +30,13 @@ class Catalogues:
         return self._slugs.get(slug)
 
     async def ids(self) -> dict[str, UUID]:
-        """All municipalities by slug, read now."""
+        """All municipalities by slug, read now; together with whoever asks at the same time."""
+        if self._listing is None:
+            self._listing = asyncio.create_task(self._list())
+            self._listing.add_done_callback(lambda _: setattr(self, "_listing", None))
+        return await asyncio.shield(self._listing)
+
+    async def _list(self) -> dict[str, UUID]:
         async with acquire(self._pool) as conn:
             self._slugs = await municipalities.slugs(conn)
         return self._slugs

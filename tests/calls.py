@@ -3,27 +3,27 @@
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeAlias
 from uuid import uuid4
 
 from graphql import (
     GraphQLField,
-    GraphQLInputField,
     GraphQLInputType,
     GraphQLNamedType,
     get_named_type,
     get_nullable_type,
+    is_abstract_type,
     is_enum_type,
     is_input_object_type,
     is_leaf_type,
     is_list_type,
     is_non_null_type,
     is_object_type,
-    is_required_argument,
     is_required_input_field,
 )
 
-from tests.schema_walk import SCHEMA, object_types, reach, selection
+from tests.schema_walk import object_types, reach, selection
 
 Json: TypeAlias = dict[str, Any]  # Any: what variables hold
 Path: TypeAlias = tuple[str | int, ...]
@@ -66,11 +66,11 @@ class Call:
         return f"{self.kind} ({given}) {{ {inner} }}" if given else f"{self.kind} {{ {inner} }}"
 
     def variables(self, ids: Mapping[str, str]) -> Json:
-        """Valid ones, of the required arguments; `ids` by the names of arguments and of types."""
+        """Valid ones, of the arguments that can't be null; `ids` by the names of arguments and of types."""
         found = {
             name: example(argument.type, name, ids)
             for name, argument in self.field.args.items()
-            if is_required_argument(argument)
+            if not is_nullable(argument.type)
         }
         return found | ({"these": [ids[self.type_name]]} if "$these" in self.document else {})
 
@@ -84,12 +84,15 @@ class Call:
         changed = deepcopy(variables)
         holder: Any = changed  # Any: an object or a list on the way
         type_: GraphQLInputType = self.field.args[str(path[0])].type
-        for step, after in zip(path, path[1:], strict=False):
+        for step, after in pairwise(path):
             if isinstance(holder, dict) and holder.get(str(step)) is None:
                 holder[str(step)] = [] if isinstance(after, int) else example(type_, str(step), ids)
             holder = holder[step]
             inner = get_nullable_type(type_)
-            type_ = inner.of_type if is_list_type(inner) else inner.fields[str(after)].type
+            if is_list_type(inner):
+                type_ = inner.of_type
+            elif is_input_object_type(inner):
+                type_ = inner.fields[str(after)].type
         if isinstance(holder, list):
             holder[:] = [value]
         else:
@@ -119,6 +122,8 @@ def selected(type_: GraphQLNamedType) -> str:
         return ""
     if is_object_type(type_) and "errors" in type_.fields:
         return "{ __typename errors { code field } }"
+    if is_abstract_type(type_):
+        return "{ __typename }"
     return selection(type_, 0, lambda type_name, name, field: "")
 
 
@@ -128,23 +133,17 @@ def example(type_: GraphQLInputType, name: str, ids: Mapping[str, str]) -> Any: 
     if is_list_type(inner):
         return [example(inner.of_type, name, ids)]
     if is_input_object_type(inner):
-        fields: Mapping[str, GraphQLInputField] = inner.fields
-        if inner.is_one_of:
-            return {}
-        return {n: example(f.type, n, ids) for n, f in fields.items() if is_required_input_field(f)}
+        required = {n: field for n, field in inner.fields.items() if is_required_input_field(field)}
+        return {n: example(field.type, n, ids) for n, field in required.items()}
     if is_enum_type(inner):
         return next(iter(inner.values))
-    if name == "idempotencyKey":
-        return str(uuid4())
-    values = {"Int": 1, "Float": 1.5, "Boolean": True, "Locale": "fi", "DateTime": "2036-01-01T00:00:00Z"}
     scalar = get_named_type(inner).name
     if scalar == "ID" or name in ids:
         return ids[name]
-    return values[scalar] if scalar in values else TEXTS.get(name, "Teksti")
+    values = {"Int": 1, "Float": 1.5, "Boolean": True, "Locale": "fi", "DateTime": "2036-01-01T00:00:00Z"}
+    values |= {"String": str(uuid4()) if name == "idempotencyKey" else TEXTS.get(name, "Teksti")}
+    return values[scalar]
 
 
 def is_nullable(type_: GraphQLInputType) -> bool:
     return not is_non_null_type(type_)
-
-
-assert SCHEMA.query_type

@@ -1,5 +1,6 @@
 """Real servers for every test: PostgreSQL and Valkey from wheels, a fresh database each, the application in-process."""
 
+import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -17,10 +18,12 @@ from starlette.applications import Starlette
 from backend.app import create_app
 from backend.commands import connect, migrate_database, mint_tokens
 from backend.db import municipalities
+from backend.db.boards import board_changes
 from backend.db.municipalities import Catalogue
 from backend.demo.load import SLUG, load_demo
 from backend.embedded.folder import secret_key, signing_key_file
 from backend.embedded.servers import Servers, embedded_servers
+from backend.realtime.boards import Boards
 from backend.settings import Settings, load_settings
 from tests.world import add_municipality
 
@@ -170,6 +173,17 @@ class Api:
         answer = (await self.post(query, variables, token=token, **headers)).json()
         code: str = answer["errors"][0]["extensions"]["code"]
         return code
+
+    async def boards_settled(self) -> None:
+        """Returns when Redis holds what PostgreSQL holds now."""
+        boards = Boards(self.app.state.pipeline.gate.services.redis)
+        position = (await board_changes(self.conn, municipality_id=self.catalogue.id, since=2**62)).position  # type: ignore[union-attr] # this municipality is there
+        for _ in range(600):
+            state = await boards.state(self.catalogue.id)
+            if state and state.position >= position:
+                return
+            await asyncio.sleep(0.05)
+        raise AssertionError("the boards were not brought up to date")
 
     async def idea(self, *, token: str = "", **input: object) -> str:
         """The id of a new idea, thrown by a new resident where no token is given."""

@@ -4,16 +4,18 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
+import orjson
 import pytest
+from graphql import get_named_type, get_nullable_type, is_list_type
 
-from backend.commands import mint_tokens
-from backend.db import residents
 from backend.demo.load import SLUG
 from backend.ids import global_id, parse_id
 from backend.resolvers.access import POLICIES
+from tests.calls import calls
 from tests.conftest import OTHER, Api
 from tests.contents import contents
-from tests.schema_walk import root_fields
+from tests.schema_walk import node_types, root_fields
+from tests.transport.wire import Wire
 
 pytestmark = pytest.mark.anyio
 
@@ -68,11 +70,11 @@ SIGHTS = {
     "nodes of a hidden idea": "              .   .   +   .   .   .   .   .   +   .",
     "response of a hidden idea": "           .   .   +   .   .   .   .   .   +   .",
     "mergedInto a hidden idea": "            .   .   +   .   .   .   .   .   +   .",
-    "ideas with a hidden idea": "            .   .   .   .   .   .   .   .   .   .",
+    "ideas with a hidden idea": "            .   .   +   .   .   .   .   .   +   .",
     "ideas with a withdrawn idea": "         .   .   .   .   .   .   .   .   .   .",
     "leaderboard with a hidden idea": "      .   .   .   .   .   .   .   .   .   .",
     "similarIdeas with a hidden idea": "     .   .   .   .   .   .   .   .   .   .",
-    "group's ideas with a hidden idea": "    .   .   .   .   .   .   .   .   .   .",
+    "group's ideas with a hidden idea": "    .   .   .   +   .   .   .   .   +   .",
     "viewer.ideas with a hidden idea": "     .   .   +   .   .   .   .   .   .   .",
     "viewer.ideas with a withdrawn idea": "  .   .   +   .   .   .   .   .   .   .",
     "group's members": "                     .   .   .   +   +   .   .   .   .   .",
@@ -85,11 +87,23 @@ SIGHTS = {
     "contact": "                             +   +   +   +   +   +   +   +   +   +",
 }
 
+# Ids that are well made and nobody's, by the names of arguments and of types.
+SOME = {
+    name: global_id(type_name, UUID(int=7))
+    for type_name in ("District", "Theme", "Group", "Department", "Idea")
+    for name in (type_name, f"{type_name.lower()}Id")
+} | {"id": global_id("Idea", UUID(int=7)), "ids": global_id("Idea", UUID(int=7)), "Municipality": ""}
+
 
 def table(rows: dict[str, str]) -> list[tuple[str, str, str]]:
     cells = {name: marks.split() for name, marks in rows.items()}
     assert all(len(marks) == len(ACTORS) for marks in cells.values())
     return [(name, actor, mark) for name, marks in cells.items() for actor, mark in zip(ACTORS, marks, strict=True)]
+
+
+def named(operation: str) -> str:
+    """The mutation of a row of MUTATIONS."""
+    return operation.partition(" ")[0]
 
 
 @dataclass
@@ -123,7 +137,7 @@ class People:
             self.ids[name] = parse_id(viewer["viewer"]["resident"]["id"])[1]
         self.group = await self.new_group()
 
-    async def new_group(self) -> str:
+    async def new_group(self, *, all_contacts: bool = False) -> str:
         asked = {"displayName": "Puistoväki", "kind": "REGISTERED", "idempotencyKey": str(uuid4())}
         made = await self.api.mutate("createGroup", asked, "group { id }", token=self.tokens["contact"])
         group_id: str = made["group"]["id"]
@@ -131,6 +145,9 @@ class People:
             await self.api.mutate("joinGroup", {"groupId": group_id}, "group { id }", token=self.tokens[name])
         asked = {"groupId": group_id, "residentId": global_id("Resident", self.ids["member"])}
         await self.api.mutate("approveMember", asked, "group { id }", token=self.tokens["contact"])
+        if all_contacts:
+            uuid = parse_id(group_id)[1]
+            await self.api.conn.execute("UPDATE group_members SET role = 'CONTACT' WHERE group_id = $1", uuid)
         return group_id
 
     async def idea(self, *, of_group: bool = False, hidden: bool = False) -> str:
@@ -157,22 +174,24 @@ class People:
 
     async def input(self, operation: str, actor: str) -> Json:
         """A new input for a row of MUTATIONS, about something that nobody has touched yet."""
-        name, hidden, key = operation.split()[0], "hidden" in operation, {"idempotencyKey": str(uuid4())}
-        if name == "registerDevice":
-            return {"locale": "fi", **key}
+        name = named(operation)
+        key = {"idempotencyKey": str(uuid4())}
         if name == "refreshSession":
-            session = await self.api.mutate(
-                "registerDevice", {"locale": "fi", **key}, "refreshToken", heitto_municipality=self.slug
-            )
+            session = await self.api.mutate("registerDevice", {"locale": "fi", **key}, "refreshToken")
             return {"refreshToken": session["refreshToken"]}
-        if name == "submitIdea":
-            group = {"groupId": self.group} if "group" in operation else {}
-            return {"title": "Lisää penkkejä", "locale": "fi", **group, **key}
-        if name == "createGroup":
-            return {"displayName": "Naapurit", "kind": "INFORMAL", **key}
         if name in {"joinGroup", "leaveGroup", "approveMember"}:
             whom = {"residentId": global_id("Resident", self.ids["applicant"])} if name == "approveMember" else {}
-            return {"groupId": await self.new_group() if name != "leaveGroup" else await self._left_by(actor), **whom}
+            return {"groupId": await self.new_group(all_contacts=name == "leaveGroup"), **whom}
+        group = {"groupId": self.group} if "group" in operation else {}
+        alone: dict[str, Json] = {
+            "registerDevice": {"locale": "fi", **key},
+            "submitIdea": {"title": "Lisää penkkejä", "locale": "fi", **group, **key},
+            "createGroup": {"displayName": "Naapurit", "kind": "INFORMAL", **key},
+        }
+        return alone[name] if name in alone else await self._about_an_idea(operation, actor)
+
+    async def _about_an_idea(self, operation: str, actor: str) -> Json:
+        name, hidden, key = named(operation), "hidden" in operation, {"idempotencyKey": str(uuid4())}
         idea_id = await self.idea(of_group="group" in operation, hidden=hidden or name == "showIdea")
         if name == "markNotificationsRead":
             whose = "applicant" if "another" in operation or actor == "anonymous" else actor
@@ -187,17 +206,9 @@ class People:
         }
         return {"subjectId": idea_id, "following": True} if name == "setFollow" else {"ideaId": idea_id, **more[name]}
 
-    async def _left_by(self, actor: str) -> str:
-        """A group whose contact may leave as well."""
-        group_id = await self.new_group()
-        await self.api.conn.execute(
-            "UPDATE group_members SET role = 'CONTACT' WHERE group_id = $1", parse_id(group_id)[1]
-        )
-        return group_id
-
     async def outcome(self, operation: str, actor: str, input: Json, **headers: str) -> str:
         """done, or the first code of either kind."""
-        name = operation.split()[0]
+        name = named(operation)
         type_ = f"{name[0].upper()}{name[1:]}Input"
         query = f"mutation ($input: {type_}!) {{ {name}(input: $input) {{ errors {{ code }} }} }}"
         headers = headers or {"heitto_municipality": self.slug}
@@ -218,7 +229,7 @@ async def people(api: Api) -> People:
 def test_every_operation_has_a_policy_and_a_row_here() -> None:
     for kind in ("query", "mutation", "subscription"):
         assert POLICIES[kind].keys() == root_fields(kind).keys()
-    assert {operation.split()[0] for operation in MUTATIONS} == root_fields("mutation").keys()
+    assert {named(operation) for operation in MUTATIONS} == root_fields("mutation").keys()
 
 
 async def test_every_mutation_as_everybody(people: People) -> None:
@@ -274,11 +285,11 @@ async def scene(people: People) -> Scene:
     )
 
 
-def looks(scene: Scene, people: People) -> dict[str, str]:
-    """Of each row of SIGHTS the query. What is looked for is an id in the answer, else anything but null."""
+def looks(scene: Scene, people: People) -> dict[str, tuple[str, str]]:
+    """Of each row of SIGHTS the query, and the text in its answer by which it is seen."""
     theme = global_id("Theme", people.api.catalogue.general_theme.id)
     group, member, applicant = people.group, people.ids["member"], people.ids["applicant"]
-    found = {
+    return {
         "node of an idea": (f'node(id: "{scene.idea}") {{ id }}', scene.idea),
         "node of a withdrawn idea": (f'node(id: "{scene.withdrawn}") {{ id }}', scene.withdrawn),
         "node of a hidden idea": (f'node(id: "{scene.hidden}") {{ id }}', scene.hidden),
@@ -314,28 +325,133 @@ def looks(scene: Scene, people: People) -> dict[str, str]:
             global_id("Resident", member),
         ),
         "notification": (f'node(id: "{scene.notification}") {{ id }}', scene.notification),
-        "viewer": ("viewer { resident { id } }", "Q"),
-        "municipality": ("municipality { id }", "Q"),
+        "viewer": ("viewer { resident { id } }", '"id"'),
+        "municipality": ("municipality { id }", '"id"'),
         "groups": ("groups { nodes { id } }", group),
-        "contact": (f'contact(themeId: "{theme}") {{ id }}', "Q"),
+        "contact": (f'contact(themeId: "{theme}") {{ id }}', '"id"'),
     }
-    del found["viewer"], found["municipality"], found["contact"]
-    queries = {name: f"{query}\0{sought}" for name, (query, sought) in found.items()}
-    queries |= {
-        "viewer": 'viewer { resident { id } }\0"id"',
-        "municipality": 'municipality { id }\0"id"',
-        "contact": f'contact(themeId: "{theme}") {{ id }}\0"id"',
+
+
+async def test_every_subscription_as_everybody(people: People) -> None:
+    here = await scene(people)
+    watched = {
+        # The subscription, what its first event holds, and who gets that; the others get null. None: it waits.
+        "leaderboardChanged(first: 100) { idea { id } }": (here.idea, ACTORS),
+        f'ideaChanged(id: "{here.idea}") {{ id }}': (here.idea, ACTORS),
+        f'ideaChanged(id: "{here.hidden}") {{ id }}': (here.hidden, ("author", "moderator")),
+        "notificationReceived { id }": (None, ACTORS[1:]),
     }
-    return queries
+    await people.api.boards_settled()
+    assert {document.partition("(")[0].partition(" ")[0] for document in watched} == root_fields("subscription").keys()
+    for document, (sought, fitting) in watched.items():
+        for actor in ACTORS:
+            headers = {"content-type": "application/json", "host": "heitto.test"}
+            if actor in people.tokens:
+                headers["authorization"] = f"Bearer {people.tokens[actor]}"
+            async with Wire(people.api.app, "http", "/graphql/stream", headers, method="POST") as wire:
+                wire.put({"type": "http.request", "body": orjson.dumps({"query": f"subscription {{ {document} }}"})})
+                status = (await wire.take())["status"]
+                assert status == (200 if sought or actor in fitting else 401), f"{document} as {actor}"
+                if sought:
+                    event = (await wire.take())["body"].decode()
+                    assert "errors" not in event
+                    assert (sought in event) == (actor in fitting), f"{document} as {actor}: {event}"
 
 
 async def test_everybody_sees_what_is_theirs_to_see_on_every_path(people: People) -> None:
     queries, wrong = looks(await scene(people), people), []
     assert queries.keys() == SIGHTS.keys()
     for sight, actor, mark in table(SIGHTS):
-        query, sought = queries[sight].split("\0")
+        query, sought = queries[sight]
         answer = await people.api.post(f"{{ {query} }}", token=people.tokens.get(actor, ""))
         assert "errors" not in answer.json(), answer.text
         if (sought in answer.text) != (mark == "+"):
             wrong.append(f"{sight} as {actor}: {answer.text}")
     assert wrong == []
+
+
+def of_nobody(input: Json) -> Json:
+    """The same with ids that nobody has."""
+    return {
+        name: global_id(parse_id(value)[0], uuid4()) if name.endswith("Id") or name == "upTo" else value
+        for name, value in input.items()
+    }
+
+
+async def test_c3_a_token_of_another_municipality_opens_nothing_here(people: People) -> None:
+    twins = People(people.api, OTHER)
+    await twins.gather()
+    before, outcomes = await contents(people.api.conn), set()
+    for actor, token in twins.tokens.items():
+        for operation in MUTATIONS:
+            outcomes.add(await twins.outcome(operation, actor, {}, heitto_municipality=SLUG))
+        for query in (*(f"{{ {name} }}" for name in root_fields("query")), "{ __schema { nonsense", ""):
+            answer = await people.api.post(query, token=token, heitto_municipality=SLUG)
+            assert answer.status_code == 403
+            outcomes.add(answer.json()["errors"][0]["extensions"]["code"])
+    assert outcomes == {"WRONG_MUNICIPALITY"}
+    assert await contents(people.api.conn) == before
+
+
+async def test_c1_ids_of_another_municipality_are_ids_of_nothing(people: People) -> None:
+    twins = People(people.api, OTHER)
+    await twins.gather()
+    for operation in MUTATIONS:
+        for actor in ("anonymous", "resident", "contact", "official", "coordinator", "moderator"):
+            input = await people.input(operation, actor)
+            if of_nobody(input) == input:
+                continue  # nothing to name
+            before = await contents(people.api.conn)
+            theirs = await twins.outcome(operation, actor, input)
+            nothings = await twins.outcome(operation, actor, of_nobody(input))
+            assert theirs == nothings != "done", f"{operation} as {actor}"
+            assert await contents(people.api.conn) == before, f"{operation} as {actor}"
+
+
+async def test_c1_queries_about_another_municipality_are_about_nothing(people: People) -> None:
+    twins, here = People(people.api, OTHER), await scene(people)
+    await twins.gather()
+    catalogue = people.api.catalogue
+    ids = {
+        "Municipality": global_id("Municipality", catalogue.id),
+        "District": global_id("District", next(iter(catalogue.districts))),
+        "Theme": global_id("Theme", next(iter(catalogue.themes))),
+        "Department": global_id("Department", next(iter(catalogue.departments))),
+        "Official": global_id("Official", next(iter(catalogue.officials))),
+        "Resident": global_id("Resident", people.ids["author"]),
+        "Idea": here.idea,
+        "Group": people.group,
+        "Response": here.response,
+        "Notification": here.notification,
+    }
+    assert ids.keys() == {type_.name for type_ in node_types()}
+    asked = 0
+    for call in calls():
+        if call.kind != "query":
+            continue
+        for path, type_ in call.places():
+            if get_named_type(type_).name != "ID" or is_list_type(get_nullable_type(type_)):
+                continue
+            # An argument takes ids of its own type alone, or of any (`id`, `ids`): so all are tried.
+            for type_name, id in ids.items():
+                nobodys = global_id(type_name, uuid4())
+                variables = call.variables(SOME | {call.type_name: id})
+                for actor in ("anonymous", "resident", "moderator"):
+                    answers = [
+                        await people.api.post(
+                            call.document,
+                            call.put(variables, path, each, SOME),
+                            token=twins.tokens.get(actor, ""),
+                            heitto_municipality=OTHER,
+                        )
+                        for each in (id, nobodys)
+                    ]
+                    assert answers[0].text == answers[1].text, f"{call.place} {path} {type_name} as {actor}"
+                    asked += 1
+    assert asked > 200
+    everything = " ".join(f'n{n}: node(id: "{id}") {{ id }}' for n, id in enumerate(ids.values()))
+    for actor in ACTORS:
+        data = await people.api.data(
+            f"{{ {everything} }}", token=twins.tokens.get(actor, ""), heitto_municipality=OTHER
+        )
+        assert set(data.values()) == {None}, actor

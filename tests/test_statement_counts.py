@@ -43,7 +43,7 @@ FIXED = {"Idea.votesByStrength"}
 # Arguments without which a list can't be asked for; a new one fails the test by KeyError.
 NEEDED = {"similarIdeas": 'text: "Penkki puistoon"', "nodes": ""}
 # asyncpg's own: what it asks about types, and how a connection is cleaned on its way back to the pool.
-NOT_OURS = ("pg_catalog", "RESET ALL")
+NOT_OURS = ("pg_catalog", "'jit'", "RESET ALL")
 
 counted: ContextVar[list[str] | None] = ContextVar("counted", default=None)
 
@@ -112,7 +112,10 @@ async def counter(
     }
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://heitto.test") as client:
-        yield Counter(client, app, crowd, tokens)
+        made = Counter(client, app, crowd, tokens)
+        for who in tokens:
+            await made.ask("{ municipality { id } }", who)  # which is read once and then known
+        yield made
 
 
 def list_fields() -> Iterator[tuple[str, str, GraphQLField]]:
@@ -186,7 +189,8 @@ async def measured(counter: Counter, type_name: str, name: str, field: GraphQLFi
             ids = crowd.get(type_name, ["the caller"])[:parents]
             if len(ids) < parents:
                 continue
-            for size in (1, CROWD) if "first" in field.args else (CROWD,):
+            sizes = (1, CROWD) if "first" in field.args and (having, parents) != ("few", CROWD) else (CROWD,)
+            for size in sizes:
                 inner = f"{asked(name, field, size, variant)} {rows}"
                 who = having if type_name == "Viewer" else "many"
                 if type_name == "Municipality" and having == "few":
@@ -196,7 +200,6 @@ async def measured(counter: Counter, type_name: str, name: str, field: GraphQLFi
                 else:
                     inner = reach(type_name, orjson.dumps(ids).decode(), inner)
                 query = f"{{ {inner} }}"
-                await counter.ask(query, who)  # asyncpg learns types and statements
                 count, data = await counter.ask(query, who)
                 root = [] if type_name == "Query" else [next(iter(data))]
                 below = [] if not is_connection(field) else ["nodes"] if "{ nodes" in rows[:8] else ["edges"]
@@ -239,7 +242,6 @@ async def test_nodes_cost_the_same_for_one_and_for_twenty(counter: Counter) -> N
             for size in (1, CROWD):
                 ids = counter.crowd.many[type_.name][:size]
                 query = f"{{ nodes(ids: {orjson.dumps(ids).decode()}) {rows} }}"
-                await counter.ask(query, "many")
                 count, data = await counter.ask(query, "many")
                 assert None not in data["nodes"], query
                 found[len(ids)] = count
@@ -256,15 +258,14 @@ async def test_lists_of_subscriptions_cost_the_same_for_one_and_for_twenty(count
             found = {}
             for size in (1, CROWD):
                 document = f"subscription {{ {name}(first: {size}) {rows} }}"
-                for _ in range(2):  # asyncpg learns at the first
-                    seen: list[str] = []
-                    reset = counted.set(seen)
-                    headers = {"content-type": "application/json", "authorization": f"Bearer {counter.tokens['many']}"}
-                    async with Wire(counter.app, "http", "/graphql/stream", headers, method="POST") as wire:
-                        wire.put({"type": "http.request", "body": orjson.dumps({"query": document})})
-                        assert (await wire.take())["status"] == 200
-                        event = (await wire.take())["body"].removeprefix(b"event: next\ndata: ")
-                    counted.reset(reset)
-                    found[len(orjson.loads(event)["data"][name])] = len(seen)
+                seen: list[str] = []
+                reset = counted.set(seen)
+                headers = {"content-type": "application/json", "authorization": f"Bearer {counter.tokens['many']}"}
+                async with Wire(counter.app, "http", "/graphql/stream", headers, method="POST") as wire:
+                    wire.put({"type": "http.request", "body": orjson.dumps({"query": document})})
+                    assert (await wire.take())["status"] == 200
+                    event = (await wire.take())["body"].removeprefix(b"event: next\ndata: ")
+                counted.reset(reset)
+                found[len(orjson.loads(event)["data"][name])] = len(seen)
             assert found.keys() == {1, CROWD}
             assert len(set(found.values())) == 1, f"{name} {rows}: {found}"

@@ -251,8 +251,8 @@ async def submit_idea(
     return id
 
 
-async def others_voted(conn: Connection, *, municipality_id: UUID, idea: IdeaRow) -> bool:
-    voted: bool = await conn.fetchval(SQL["others_voted"], municipality_id, idea.id, idea.author_id)
+async def others_voted(conn: Connection, *, municipality_id: UUID, idea_id: UUID, editor_id: UUID) -> bool:
+    voted: bool = await conn.fetchval(SQL["others_voted"], municipality_id, idea_id, editor_id)
     return voted
 
 

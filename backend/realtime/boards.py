@@ -9,11 +9,12 @@ were put there; what else others may have written into Redis, `audit.py` finds.
 Scores are negated, so that ascending order is the board's: score descending, then id (age) ascending.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from itertools import islice
+from typing import Final, TypeVar
 from uuid import UUID
 
 import orjson
@@ -25,6 +26,7 @@ from backend.realtime.redis import Client
 FRESH_MS: Final = 3000
 KEPT_SECONDS: Final = 2 * 24 * 3600  # generations are daily; older ones vanish by themselves
 CHUNK: Final = 1000
+Value = TypeVar("Value")
 
 
 def state_key(municipality_id: UUID) -> str:
@@ -211,21 +213,24 @@ class Boards:
     async def replace(self, municipality_id: UUID, state: State, standings: Iterable[Standing]) -> None:
         """Fills a new generation with every standing and makes it the one that is read."""
         placed = placed_key(municipality_id, state.generation)
-        sizes: Counter[str] = Counter()
-        pipe = self.redis.pipeline(transaction=False)
-        for n, standing in enumerate(standings, start=1):
+        members: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        records: dict[str, str] = {}
+        for standing in standings:
+            idea_id = str(standing.idea_id)
+            records[idea_id] = placed_record(standing)
             for key, score in scores(municipality_id, state.generation, standing):
-                sizes[key] += 1
-                pipe.zadd(key, {str(standing.idea_id): score})
-            pipe.hset(placed, str(standing.idea_id), placed_record(standing))
-            if n % CHUNK == 0:
-                await pipe.execute()
-        for key in (placed, *sizes):
-            pipe.expire(key, KEPT_SECONDS)
-        await pipe.execute()
+                members[key][idea_id] = score
+        for key, places in members.items():
+            for chunk in _chunks(places):
+                await self.redis.zadd(key, dict(chunk))
+            await self.redis.expire(key, KEPT_SECONDS)
+        for facts in _chunks(records):
+            await self.redis.hset(placed, mapping=dict(facts))
+        await self.redis.expire(placed, KEPT_SECONDS)
+        # The sizes with the state, or a board emptied in between would be believed.
         pipe = self.redis.pipeline(transaction=True)
-        for key, size in sizes.items():  # last, so that a board emptied meanwhile isn't believed
-            pipe.hset(placed, key, str(size))
+        for sizes in _chunks({key: str(len(places)) for key, places in members.items()}):
+            pipe.hset(placed, mapping=dict(sizes))
         pipe.unlink(state_key(municipality_id))  # whatever stands there may be of another type
         pipe.hset(
             state_key(municipality_id),
@@ -245,6 +250,13 @@ class Boards:
         keys = [placed_key(municipality_id, generation), *(board_key(board, generation) for board in boards)]
         for start in range(0, len(keys), CHUNK):
             await self.redis.unlink(*keys[start : start + CHUNK])
+
+
+def _chunks(items: Mapping[str, Value]) -> Iterator[list[tuple[str, Value]]]:
+    """In pieces that Redis takes quickly, so that readers needn't wait long between two."""
+    rest = iter(items.items())
+    while chunk := list(islice(rest, CHUNK)):
+        yield chunk
 
 
 def text(value: bytes | str | None) -> str:

@@ -21,6 +21,7 @@ from backend.db import boards as truth
 from backend.db.boards import Changes
 from backend.db.pool import Pool, acquire, transaction, unavailable
 from backend.errors import RequestError
+from backend.metrics import BOARD_REBUILDS
 from backend.realtime.audit import first_difference
 from backend.realtime.boards import Boards, State, rebuild_key
 from backend.realtime.claims import claimed
@@ -133,5 +134,6 @@ class Projector:
         if old:
             scopes = {scope for standing in changes.standings for scope in standing.scope_ids}
             await self._boards.forget(municipality_id, old, scopes)
+        BOARD_REBUILDS.inc()
         log.info("boards_rebuilt", municipality=str(municipality_id), ideas=len(changes.standings))
         return changes

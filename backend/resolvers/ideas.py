@@ -179,7 +179,9 @@ async def edit_idea(info: Info, input: EditIdeaInput) -> IdeaPayload:
         check_version(row, input.expected_version)
         changed = _edited(context, row, input)
         text_changes = (changed.title, changed.body) != (row.title, row.body)
-        voted = text_changes and await ideas.others_voted(conn, municipality_id=context.municipality_id, idea=row)
+        voted = text_changes and await ideas.others_voted(
+            conn, municipality_id=context.municipality_id, idea_id=idea_id, editor_id=context.viewer.id
+        )
         check_editable(row, text_changes=text_changes, others_voted=voted)
         if changed != row:
             await ideas.edit_idea(conn, municipality_id=context.municipality_id, idea=changed)

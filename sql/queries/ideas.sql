@@ -64,10 +64,11 @@ WITH m AS (
 SELECT id FROM idea;
 
 -- name: others_voted
--- Whether somebody but the author ever voted for an idea.
+-- Whether somebody but who edits it ever voted for an idea. Not "but its author": of a group's idea that would tell a
+-- contact whether the resident who threw it voted.
 SELECT EXISTS (
   SELECT FROM votes
-  WHERE municipality_id = $1 AND idea_id = $2 AND cast_at IS NOT NULL AND resident_id IS DISTINCT FROM $3
+  WHERE municipality_id = $1 AND idea_id = $2 AND cast_at IS NOT NULL AND resident_id <> $3
 );
 
 -- name: edit_idea

@@ -1,6 +1,5 @@
 """Boards are the same from Redis and from PostgreSQL, in every window, scope and place."""
 
-import asyncio
 import itertools
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -47,18 +46,6 @@ async def world(api: Api) -> list[UUID]:
     return ids
 
 
-async def wait_for_boards(api: Api) -> None:
-    """Until Redis holds what PostgreSQL holds."""
-    boards = Boards(api.app.state.pipeline.gate.services.redis)
-    position = await api.conn.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
-    for _ in range(600):
-        state = await boards.state(api.catalogue.id)
-        if state and state.position >= position:
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError("the boards were not brought up to date")
-
-
 async def pages(api: Api, window: Window, scope: Json | None, size: int) -> list[tuple[int, int, str]]:
     found: list[tuple[int, int, str]] = []
     after = None
@@ -74,7 +61,7 @@ async def pages(api: Api, window: Window, scope: Json | None, size: int) -> list
 @pytest.mark.parametrize("source", ["redis", "postgresql"])
 async def test_a11_every_board_is_what_counting_the_votes_gives(api: Api, source: str) -> None:
     ids = await world(api)
-    await wait_for_boards(api)
+    await api.boards_settled()
     services = api.app.state.pipeline.gate.services
     if source == "postgresql":
         services.leaderboards._avoid_until = float("inf")
@@ -120,7 +107,7 @@ async def test_previous_rank_is_the_rank_at_the_last_midnight(api: Api) -> None:
     await api.set_vote(second, token=token)
     await api.set_vote(second, token=other)
     new = await api.idea(title="Tänään")
-    await wait_for_boards(api)
+    await api.boards_settled()
     nodes = (await api.data(PAGE, {"window": "ALL_TIME"}))["leaderboard"]["nodes"]
     assert [(node["idea"]["id"], node["previousRank"]) for node in nodes] == [
         (second, 2),
@@ -136,7 +123,7 @@ async def test_a_hidden_idea_leaves_the_board_at_once(api: Api) -> None:
     token = await api.token()
     first, second = await api.idea(title="Piiloon"), await api.idea(title="Jää")
     await api.set_vote(first, token=token)
-    await wait_for_boards(api)
+    await api.boards_settled()
     moderator = await api.token("MODERATOR")
     await api.mutate("hideIdea", {"ideaId": first, "reason": "Sääntö 3"}, "idea { id }", token=moderator)
     # The author and the moderator may see it, but boards show what is listed.
@@ -149,17 +136,17 @@ async def test_f1_boards_come_back_after_redis_lost_everything(api: Api, redis_u
     token = await api.token()
     idea_id = await api.idea()
     await api.set_vote(idea_id, token=token)
-    await wait_for_boards(api)
+    await api.boards_settled()
     redis.Redis.from_url(redis_url).flushall()
     nodes = (await api.data(PAGE, {"window": "DAY"}))["leaderboard"]["nodes"]
     assert [(node["score"], node["idea"]["id"]) for node in nodes] == [(1, idea_id)]
-    await wait_for_boards(api)
+    await api.boards_settled()
 
 
 async def test_a_board_that_is_too_old_is_not_believed(api: Api, redis_url: str) -> None:
     boards = Boards(api.app.state.pipeline.gate.services.redis)
     await api.idea()
-    await wait_for_boards(api)
+    await api.boards_settled()
     board = Board(api.catalogue.id, None, Window.ALL_TIME)
     today = await api.conn.fetchval("SELECT (now() AT TIME ZONE 'Europe/Helsinki')::date")
     assert await boards.page(board, today=today, limit=5) == await board_page(api.conn, board, today=today, limit=5)

@@ -100,7 +100,9 @@ async def board_differences(conn: Connection, redis: "Redis", municipality_id: U
             )
             truth = await board_page(conn, board, today=today, limit=10_000)
             held = await redis.zrange(board_key(board, text(generation)), 0, -1, withscores=True)
-            if [(text(id), -score) for id, score in held] != [(str(each.idea_id), each.score) for each in truth]:
+            if [(text(id), -int(score)) for id, score in map(tuple, held)] != [
+                (str(each.idea_id), each.score) for each in truth
+            ]:
                 found.append(f"{window} of {scope_id}")
     return found
 

@@ -152,11 +152,11 @@ def demo(folder: Path, **settings: str) -> Iterator[House]:
 
 @contextmanager
 def another_server(house: House, log: Path, **settings: str) -> Iterator[str]:
-    """One more web server on the same databases; the URL of its GraphQL."""
+    """Another web server of two workers on the same databases; the URL of its GraphQL."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "backend", "serve", "--data-dir", str(house.folder)]
-    chosen = environment(HEITTO_PORT=str(port), HEITTO_LOG_LEVEL="warning", **settings)
+    chosen = environment(HEITTO_PORT=str(port), HEITTO_WORKERS="2", HEITTO_LOG_LEVEL="warning", **settings)
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=chosen, stdout=output, stderr=output)
     try:

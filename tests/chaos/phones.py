@@ -45,7 +45,7 @@ class Phone:
     client: httpx2.AsyncClient
     resident: Resident
     urls: Sequence[str]
-    ideas: Sequence[UUID]
+    ideas: Callable[[], Sequence[UUID]]
     random: random.Random
     record: Record
     pause: float
@@ -75,7 +75,7 @@ class Phone:
         elif draw < 0.35:
             decided_at = now + timedelta(days=1)  # a wrong clock
         voted = self.random.random() < 0.65
-        return Statement(self.resident.id, self.random.choice(self.ideas), voted, decided_at, now)
+        return Statement(self.resident.id, self.random.choice(self.ideas()), voted, decided_at, now)
 
     async def _say(self, statement: Statement) -> None:
         said = {"ideaId": global_id("Idea", statement.idea_id), "voted": statement.voted}
