@@ -124,6 +124,7 @@ class Projector:
         as_of = await self._boards.now()
         old = self._boards.generation(municipality_id)
         async with transaction(self._pool) as conn:
+            await conn.execute("SET LOCAL statement_timeout = '10min'")  # all ideas of a municipality, however many
             await truth.renumber_changes(conn, municipality_id=municipality_id)
             changes = await truth.board_changes(conn, municipality_id=municipality_id, since=0)
         if changes is None:

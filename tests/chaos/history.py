@@ -5,6 +5,7 @@ order of the notes is the order of the commits. The votes of the test are cast t
 every window by the same, and TRENDING by 14 times that.
 """
 
+import asyncio
 import itertools
 from collections import Counter
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from backend.db.pool import Connection
 
 WEIGHTS = {window: 14 if window is Window.TRENDING else 1 for window in Window}
 PLACES = 20  # that are compared
+LONGEST_SECONDS = 180  # of a history
 
 NOTES = """
 CREATE TABLE notes (
@@ -87,7 +89,16 @@ class History:
 
 
 async def keep_history(conn: Connection, municipality_id: UUID, scopes: Sequence[UUID | None]) -> History:
-    """From now on; nobody may vote while this is called. Every idea of a scope is on its board of every window."""
+    """From now on; nobody may vote while this is called. All must be of one local day: a near midnight passes first."""
+    left: float = await conn.fetchval(
+        """
+        SELECT extract(epoch FROM (now() AT TIME ZONE time_zone)::date + 1 - (now() AT TIME ZONE time_zone))::float8
+        FROM municipalities WHERE id = $1
+        """,
+        municipality_id,
+    )
+    if left < LONGEST_SECONDS:
+        await asyncio.sleep(left + 1)
     await conn.execute(NOTES)
     today: date = await conn.fetchval(
         "SELECT (now() AT TIME ZONE time_zone)::date FROM municipalities WHERE id = $1", municipality_id

@@ -118,8 +118,10 @@ class House:
 def scratch() -> Iterator[Path]:
     # Not pytest's own folder: root's PostgreSQL may run as nobody, who can't enter it.
     folder = Path(tempfile.mkdtemp(prefix="heitto-chaos-"))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def environment(**changes: str) -> dict[str, str]:
