@@ -109,12 +109,13 @@ async def cast_ballots(
             client.close()
 
     started = time.perf_counter()
+    lanes = [asyncio.create_task(lane()) for _ in range(connections)]
     try:
-        async with asyncio.TaskGroup() as lanes:
-            for _ in range(connections):
-                lanes.create_task(lane())
-    except* ReplayFailed as failures:
-        raise failures.exceptions[0] from None
+        await asyncio.gather(*lanes)
+    finally:
+        for each in lanes:
+            each.cancel()
+        await asyncio.gather(*lanes, return_exceptions=True)
     replayed.seconds = time.perf_counter() - started
     return replayed
 
