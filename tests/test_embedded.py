@@ -334,7 +334,10 @@ def test_nothing_outlives_a_killed_parent(folder: Path, first_killed: str) -> No
         assert found is not None
         with busy_backend(found.database_url):
             processes = family(process.pid)
-            names = [each.name() for each in processes]
+            names = []
+            for each in processes:
+                with suppress(psutil.NoSuchProcess):  # the backend of a statement that has just ended
+                    names.append(each.name())
             assert names.count("valkey-server") == 1
             assert names.count("postgres") > 5
             [watchdog] = watchdogs(processes)
@@ -345,7 +348,7 @@ def test_nothing_outlives_a_killed_parent(folder: Path, first_killed: str) -> No
                 assert eventually(lambda: watchdogs(family(process.pid)) not in ([], [watchdog]), seconds=5)
             process.kill()
             process.wait()
-            assert eventually(lambda: running(processes) == [], seconds=3), running(processes)
+            assert eventually(lambda: running(processes) == [], seconds=10), running(processes)
         if first_killed != "the postmaster":
             assert "received fast shutdown request" in (folder / "postgres/server.log").read_text()
         assert mentioning(folder) == []

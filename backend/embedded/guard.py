@@ -49,7 +49,7 @@ class Guard:
     ) -> subprocess.Popen[bytes]:
         """Start `command` in a session of its own, with nothing to read. After its end, call `forget`.
 
-        `stop_signal` goes to its process group when this process dies; what hasn't ended two seconds later is killed.
+        `stop_signal` goes to its process group when this process dies; what hasn't ended a second later is killed.
         """
         with self._lock:
             process = subprocess.Popen(  # noqa: S603 # commands are ours, never a caller's input

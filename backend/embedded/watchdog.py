@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 
-_GRACE = 2.0  # seconds from the polite signal to SIGKILL; shorter than a person waits before starting again
+_GRACE = 1.0  # seconds from the polite signal to SIGKILL; shorter than a person waits before starting again
 _LAST_WAIT = 5.0  # seconds for the kernel to end what was killed
 
 
@@ -32,10 +32,16 @@ def end_servers(mark: str, names: Iterable[str] = ("postgres", "valkey-server"))
     for process in found:
         with suppress(psutil.NoSuchProcess):
             process.kill()
+
+    def running(process: psutil.Process) -> bool:
+        try:
+            return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+        except psutil.NoSuchProcess:
+            return False
+
     deadline = time.monotonic() + _LAST_WAIT
-    while found and time.monotonic() < deadline:
+    while any(map(running, found)) and time.monotonic() < deadline:
         time.sleep(0.005)
-        found = [process for process in found if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
 
 
 def signal_group(pid: int, sign: int) -> bool:
