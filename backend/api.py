@@ -1,11 +1,12 @@
 """The product's contents: every operation with the function that does it."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
 import strawberry
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.name_converter import NameConverter
 
 from backend.context import Info
 from backend.db import residents
@@ -204,10 +205,16 @@ class Subscription:
     )
 
 
+class Names(NameConverter):
+    """Strawberry makes the names of an input's fields anew for each input it reads."""
+
+    apply_naming_config = cache(NameConverter.apply_naming_config)
+
+
 schema = strawberry.Schema(
     query=Query,
     mutation=Mutation,
     subscription=Subscription,
     types=[Group, Response],
-    config=StrawberryConfig(scalar_map=SCALARS),
+    config=StrawberryConfig(scalar_map=SCALARS, name_converter=Names()),
 )

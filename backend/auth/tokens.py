@@ -2,6 +2,7 @@
 
 import re
 import time
+from base64 import urlsafe_b64decode
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,6 +10,7 @@ from functools import lru_cache
 from uuid import UUID, uuid4
 
 import jwt
+import orjson
 
 from backend.auth.keys import SigningKeys
 from backend.errors import Unauthenticated
@@ -82,7 +84,7 @@ def verify_access_token(keys: SigningKeys, token: str, *, issuer: str) -> Claims
 @lru_cache(maxsize=CACHED_TOKENS)  # refusals are raised, so only good tokens take a place
 def _verify(keys: SigningKeys, token: str, issuer: str) -> Claims:
     try:
-        header = jwt.get_unverified_header(token)
+        header = _header(token)
         # We write these three and no others: a token with `crit`, `jku` or `jwk` isn't ours, and is refused unread.
         if header.keys() != _HEADER or header["typ"] != _TYPE:
             raise Unauthenticated
@@ -92,6 +94,16 @@ def _verify(keys: SigningKeys, token: str, issuer: str) -> Claims:
         return _claims(payload)
     except (jwt.PyJWTError, KeyError, TypeError, ValueError):
         raise Unauthenticated from None
+
+
+def _header(token: str) -> dict[str, str]:
+    """Only to choose the key: PyJWT reads it again, and everything else with it. (Its own way to the header takes as
+    long as the rest of its work.) Raises ValueError."""
+    first = token.partition(".")[0]
+    header = orjson.loads(urlsafe_b64decode(first + "=" * (-len(first) % 4)))
+    if not isinstance(header, dict):
+        raise ValueError
+    return header
 
 
 def _claims(payload: dict[str, object]) -> Claims:

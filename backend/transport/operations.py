@@ -16,6 +16,7 @@ from graphql import (
     ExecutionResult,
     Executor,
     GraphQLError,
+    GraphQLObjectType,
     GraphQLSchema,
     GraphQLSyntaxError,
     NoSchemaIntrospectionCustomRule,
@@ -29,7 +30,7 @@ from graphql import (
     specified_rules,
     validate,
 )
-from graphql.pyutils import AwaitableOrValue
+from graphql.pyutils import AwaitableOrValue, Path
 from graphql.validation import MaxIntrospectionDepthRule
 from strawberry import Schema
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
@@ -91,11 +92,13 @@ class Operations:
     _core: GraphQLSchema = field(init=False)
     _ruler: Ruler = field(init=False)
     _known: "_Known" = field(init=False)
+    _executor_class: type[Executor[Any]] = field(init=False)  # Any: graphql-core leaves it open
 
     def __post_init__(self) -> None:
         self._core = self.schema._schema  # strawberry gives no public way to the schema that graphql-core runs
         self._ruler = Ruler(self._core, self.limits, self.list_sizes, self.viewer_dependent)
         self._known = _Known()
+        self._executor_class = type("OneByOne", (_OneByOne, self.schema.execution_context_class), {})
 
     def prepare(self, text: str) -> Prepared:
         """Parsed, measured and validated, at most once while it is remembered; so are failures. Raises RequestError."""
@@ -191,7 +194,7 @@ class Operations:
         self, operation: Operation, variables: Mapping[str, object], context: object
     ) -> Executor[Any]:  # Any: as above
         self.authorize(operation.kind, operation.measure.root_fields, context)
-        executor = self.schema.execution_context_class.build(
+        executor = self._executor_class.build(
             self._core,
             operation.document,
             context_value=context,
@@ -205,6 +208,21 @@ class Operations:
                 executor = [GraphQLError(HIDDEN_VARIABLES, error.nodes) for error in executor]
             raise InvalidDocument("BAD_USER_INPUT", executor[:MAX_ERRORS])
         return executor
+
+
+class _OneByOne(Executor[Any]):  # Any: as above
+    """Mutations run their root fields one by one; where there is one, it needn't wait for others."""
+
+    def execute_fields_serially(
+        self,
+        parent_type: GraphQLObjectType,
+        source_value: object,
+        path: Path | None,
+        grouped_field_set: Any,  # Any: as graphql-core has it
+        position_context: Any,  # Any: likewise
+    ) -> AwaitableOrValue[dict[str, Any]]:
+        run = self.execute_fields if len(grouped_field_set) == 1 else super().execute_fields_serially
+        return run(parent_type, source_value, path, grouped_field_set, position_context)
 
 
 class _Known:
