@@ -69,7 +69,12 @@ with embedded_servers(folder) as servers:
 
 
 def run_demo(folder: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", DEMO, folder], stdout=subprocess.PIPE, text=True)
+    # A shell's background job ignores SIGINT, and so would what it starts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen([sys.executable, "-c", DEMO, folder], stdout=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
