@@ -84,7 +84,7 @@ class House:
                 answer = (await client.get(self.url.replace("/graphql", "/readyz"))).text
                 if '"status":"ok"' in answer:
                     return time.monotonic() - began
-            except httpx2.HTTPError as error:
+            except (httpx2.HTTPError, AttributeError) as error:
                 answer = repr(error)
             await asyncio.sleep(0.05)
         raise AssertionError(f"not ready after {seconds} s: {answer}")
