@@ -178,7 +178,7 @@ class Api:
         """Returns when Redis holds what PostgreSQL holds now."""
         boards = Boards(self.app.state.pipeline.gate.services.redis)
         position = (await board_changes(self.conn, municipality_id=self.catalogue.id, since=2**62)).position  # type: ignore[union-attr] # this municipality is there
-        for _ in range(600):
+        for _ in range(200):
             state = await boards.state(self.catalogue.id)
             if state and state.position >= position:
                 return

@@ -353,7 +353,7 @@ def test_nothing_outlives_a_killed_parent(folder: Path, first_killed: str) -> No
                 assert eventually(lambda: watchdogs(family(process.pid)) not in ([], [watchdog]), seconds=5)
             process.kill()
             process.wait()
-            assert eventually(lambda: running(processes) == [], seconds=10), running(processes)
+            assert eventually(lambda: running(processes) == [], seconds=3), running(processes)
         if first_killed != "the postmaster":
             assert "received fast shutdown request" in (folder / "postgres/server.log").read_text()
         assert mentioning(folder) == []
