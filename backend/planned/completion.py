@@ -6,11 +6,10 @@ values come from: what it is given is None, FAILED, or a value; never an excepti
 
 import enum
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
 from inspect import CO_ITERABLE_COROUTINE
 from itertools import chain, islice
 from math import isfinite
-from types import CoroutineType, GeneratorType, NoneType
+from types import GeneratorType, NoneType
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from graphql import (
@@ -47,39 +46,37 @@ class Failed:
 FAILED: Final = Failed()
 MAX_INT: Final = 2**31 - 1
 MIN_INT: Final = -(2**31)
+_MOST_TYPES: Final = 10_000
 
 Value: TypeAlias = Any  # Any: whatever resolvers return, and whatever leaves are serialised to
 Values: TypeAlias = list[Value]
 
 
-class Kind(enum.Enum):
-    PLAIN = 0
-    AWAITABLE = 1
-    GENERATOR = 2  # an old coroutine, perhaps
-    EXCEPTION = 3
+_plain: set[type] = set()
 
 
-@lru_cache(maxsize=10_000)
-def kind_of(type_: type[Any]) -> Kind:  # Any: of whatever instances
-    if issubclass(type_, Exception):
-        return Kind.EXCEPTION
-    if issubclass(type_, GeneratorType):
-        return Kind.GENERATOR
-    return Kind.AWAITABLE if issubclass(type_, CoroutineType) or hasattr(type_, "__await__") else Kind.PLAIN
+def only_plain(kinds: set[type]) -> bool:
+    """Whether values of these types are neither awaitable nor exceptions."""
+    return kinds <= _plain or _are_plain(kinds)
+
+
+def _are_plain(kinds: set[type]) -> bool:
+    if len(_plain) > _MOST_TYPES:  # types that were made on the fly
+        _plain.clear()
+    plain = {kind for kind in kinds if not issubclass(kind, (Exception, GeneratorType)) and not _awaits(kind)}
+    _plain.update(plain)
+    return plain == kinds
 
 
 def is_awaitable(value: object) -> bool:
     """Whether it must be awaited, as graphql-core sees it."""
-    type_: type[Any] = type(value)  # Any: as above
-    kind = kind_of(type_)
-    if kind is Kind.GENERATOR:
-        assert isinstance(value, GeneratorType)  # noqa: S101 # by its kind
+    if isinstance(value, GeneratorType):
         return bool(value.gi_code.co_flags & CO_ITERABLE_COROUTINE)
-    return kind is Kind.AWAITABLE
+    return _awaits(type(value))
 
 
-def only_plain(kinds: Iterable[type]) -> bool:
-    return all(kind_of(each) is Kind.PLAIN for each in kinds)
+def _awaits(kind: type) -> bool:
+    return hasattr(kind, "__await__")
 
 
 class Completer(Protocol):
