@@ -230,16 +230,18 @@ class Lists:
         inner = Items(spot, sizes, self._inner.nullable)
         if not items:
             return self._regrouped(lists, sizes, [])
-        if only_plain({*map(type, items)}):
-            out = self._inner.complete(run, field, items, inner)
-            if isinstance(out, list):
-                return self._regrouped(lists, sizes, out)
-        else:
-            out = self._settled(run, field, items, inner)
+        if not only_plain({*map(type, items)}):
+            if any(map(is_awaitable, items)):
+                return self._regrouped_later(lists, sizes, self._awaited(run, field, items, inner))
+            items = run.without_exceptions(field, items, inner)
+        out = self._inner.complete(run, field, items, inner)
+        if isinstance(out, list):
+            return self._regrouped(lists, sizes, out)
         return self._regrouped_later(lists, sizes, out)
 
-    async def _settled(self, run: "Run", field: "Field", items: Values, spot: Spot) -> Values:
-        out = self._inner.complete(run, field, await run.settled(field, items, spot), spot)
+    async def _awaited(self, run: "Run", field: "Field", items: Values, spot: Spot) -> Values:
+        settled = run.without_exceptions(field, await run.all_awaited(items), spot)
+        out = self._inner.complete(run, field, settled, spot)
         return out if isinstance(out, list) else await out
 
     async def _regrouped_later(self, lists: Values, sizes: Sequence[int], out: Awaitable[Values]) -> Values:
@@ -263,8 +265,9 @@ class Lists:
 
 async def _read_all(items: AsyncIterable[object]) -> Values | Exception:
     """What it gives until it ends, or the error that ended it."""
-    iterator = aiter(items)
+    iterator = None
     try:
+        iterator = aiter(items)
         return [item async for item in iterator]
     except Exception as error:
         close = getattr(iterator, "aclose", None)
