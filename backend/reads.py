@@ -55,7 +55,7 @@ class Reads:
         if reading is None:
             reading = running[key] = asyncio.ensure_future(self._read_viewer_marks(idea_ids))
             reading.add_done_callback(lambda _: running.pop(key))
-        return await reading
+        return await asyncio.shield(reading)  # whoever leaves, the others still wait for it
 
     async def _read_viewer_marks(self, idea_ids: list[UUID]) -> list[MarkRow]:
         async with acquire(self._context.pool) as conn:

@@ -57,6 +57,10 @@ _NO_VARIABLES: Final = VariableValues({}, {})
 _MOST_SHAPES: Final = 32  # by which conditions hold; further ones are planned anew each time
 
 
+class ArgumentError(GraphQLError):
+    """Arguments that a caller's variables make impossible, found out as the field is resolved."""
+
+
 class NotPlanned(Exception):
     """This is for graphql-core to execute; the message says what of it isn't covered. Nothing was executed."""
 
@@ -304,7 +308,7 @@ class Field:
         return found
 
     def arguments(self, variables: VariableValues) -> dict[str, Any]:  # Any: what graphql-core makes of them
-        """Raises GraphQLError for values that don't fit."""
+        """Raises ArgumentError for values that don't fit."""
         if self._constant is not None:
             return self._constant
         if self._variables is not None:
@@ -317,7 +321,10 @@ class Field:
                 values[out_name] = value
             else:
                 return values
-        return get_argument_values(self.definition, self.node, variables, None, self._plan.planner.hide_suggestions)
+        try:
+            return get_argument_values(self.definition, self.node, variables, None, self._plan.planner.hide_suggestions)
+        except GraphQLError as error:
+            raise ArgumentError(error.message, error.nodes) from error
 
     def _constant_arguments(self) -> dict[str, Any] | None:  # Any: as above
         """The arguments where they are the same each time, and nothing that a resolver could change."""
