@@ -5,7 +5,8 @@ values come from: what it is given is None, FAILED, or a value; never an excepti
 """
 
 import enum
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from inspect import CO_ITERABLE_COROUTINE
 from itertools import chain, islice
 from math import isfinite
@@ -30,7 +31,7 @@ from graphql import (
     is_leaf_type,
     is_object_type,
 )
-from graphql.pyutils import Undefined, inspect, is_iterable
+from graphql.pyutils import Undefined, UndefinedType, inspect, is_iterable
 
 from backend.planned.spots import Items, Some, Spot
 
@@ -44,6 +45,8 @@ class Failed:
 
 
 FAILED: Final = Failed()
+_ODD: Final = frozenset({Failed, UndefinedType})
+_NOTHING: Final = frozenset({NoneType, Failed})
 MAX_INT: Final = 2**31 - 1
 MIN_INT: Final = -(2**31)
 _MOST_TYPES: Final = 10_000
@@ -98,16 +101,39 @@ class Leaves:
         self._fits: Callable[[Values], bool] | None = fits
         self._members: dict[object, object] = {}
 
-    def complete(self, run: "Run", field: "Field", values: Values, spot: Spot) -> Values:
+    def done(self, values: Values) -> Values | None:
+        """The values, where they need nothing done to them."""
         kinds = {*map(type, values)}
         if len(kinds) == 1 and self._usual in kinds and (self._fits is None or self._fits(values)):
             return values
+        return None
+
+    def complete(self, run: "Run", field: "Field", values: Values, spot: Spot) -> Values:
+        out = self.done(values)
+        if out is None:
+            out = self._serialised({*map(type, values)}, values)
+        return self._one_by_one(run, field, values, spot) if out is None else out
+
+    def _serialised(self, kinds: set[type], values: Values) -> Values | None:
+        """All in one go, where nothing is amiss."""
         if len(kinds) == 1 and isinstance(next(iter(kinds)), enum.EnumMeta):
             members = self._members
             try:
                 return [members[value] for value in values]
             except KeyError:
-                pass
+                return None
+        if not kinds.isdisjoint(_ODD):
+            return None
+        serialise = self._serialise
+        try:
+            out = [None if value is None else serialise(value) for value in values]
+        except Exception:  # told by whoever goes through them one by one
+            return None
+        made = [*map(type, out)]
+        nulls = [*map(type, values)].count(NoneType) if NoneType in kinds else 0
+        return out if made.count(NoneType) == nulls and UndefinedType not in made else None
+
+    def _one_by_one(self, run: "Run", field: "Field", values: Values, spot: Spot) -> Values:
         out: Values = []
         for index, value in enumerate(values):
             if value is None or value is FAILED or value is Undefined:
@@ -156,10 +182,10 @@ class NonNull:
     nullable = False
 
     def __init__(self, inner: Completer) -> None:
-        self._inner = inner
+        self.inner = inner
 
     def complete(self, run: "Run", field: "Field", values: Values, spot: Spot) -> Values | Awaitable[Values]:
-        out = self._inner.complete(run, field, values, spot)
+        out = self.inner.complete(run, field, values, spot)
         return self._checked(run, field, out, spot) if isinstance(out, list) else self._later(run, field, out, spot)
 
     async def _later(self, run: "Run", field: "Field", out: Awaitable[Values], spot: Spot) -> Values:
@@ -208,15 +234,22 @@ class Lists:
                 error = GraphQLError(f"Expected Iterable, but did not find one for field '{place}'.")
                 lists.append(run.fail(error, field, spot, index))
             else:
+                items: Values = []
+                iterator: Iterator[Value] = iter(())
                 try:
-                    lists.append(list(value))
+                    iterator = iter(value)
+                    items.extend(iterator)
+                    lists.append(items)
                 except Exception as error:
+                    with suppress(Exception):  # what it would have given after all may be awaitable too
+                        items.extend(iterator)
+                    run.abandon(items)
                     lists.append(run.fail(error, field, spot, index))
         return lists, waits
 
     async def _later(self, run: "Run", field: "Field", lists: Values, spot: Spot) -> Values:
         waiting = [index for index, value in enumerate(lists) if hasattr(value, "__aiter__")]
-        for index, read in zip(waiting, await run.together([_read_all(lists[at]) for at in waiting]), strict=True):
+        for index, read in zip(waiting, await run.together([_read_all(run, lists[at]) for at in waiting]), strict=True):
             lists[index] = run.fail(read, field, spot, index) if isinstance(read, Exception) else read
         out = self._flat(run, field, lists, spot)
         return out if isinstance(out, list) else await out
@@ -230,16 +263,18 @@ class Lists:
         inner = Items(spot, sizes, self._inner.nullable)
         if not items:
             return self._regrouped(lists, sizes, [])
-        if only_plain({*map(type, items)}):
-            out = self._inner.complete(run, field, items, inner)
-            if isinstance(out, list):
-                return self._regrouped(lists, sizes, out)
-        else:
-            out = self._settled(run, field, items, inner)
+        if not only_plain({*map(type, items)}):
+            if any(map(is_awaitable, items)):
+                return self._regrouped_later(lists, sizes, self._awaited(run, field, items, inner))
+            items = run.without_exceptions(field, items, inner)
+        out = self._inner.complete(run, field, items, inner)
+        if isinstance(out, list):
+            return self._regrouped(lists, sizes, out)
         return self._regrouped_later(lists, sizes, out)
 
-    async def _settled(self, run: "Run", field: "Field", items: Values, spot: Spot) -> Values:
-        out = self._inner.complete(run, field, await run.settled(field, items, spot), spot)
+    async def _awaited(self, run: "Run", field: "Field", items: Values, spot: Spot) -> Values:
+        settled = run.without_exceptions(field, await run.all_awaited(items), spot)
+        out = self._inner.complete(run, field, settled, spot)
         return out if isinstance(out, list) else await out
 
     async def _regrouped_later(self, lists: Values, sizes: Sequence[int], out: Awaitable[Values]) -> Values:
@@ -261,12 +296,16 @@ class Lists:
         return done
 
 
-async def _read_all(items: AsyncIterable[object]) -> Values | Exception:
+async def _read_all(run: "Run", given: AsyncIterable[object]) -> Values | Exception:
     """What it gives until it ends, or the error that ended it."""
-    iterator = aiter(items)
+    iterator, items = None, []
     try:
-        return [item async for item in iterator]
+        iterator = aiter(given)
+        async for item in iterator:
+            items.append(item)  # noqa: PERF401 # what was there before an error is still needed
+        return items
     except Exception as error:
+        run.abandon(items)
         close = getattr(iterator, "aclose", None)
         if close:
             try:
@@ -285,14 +324,8 @@ class Objects:
         self._type = type_
 
     def complete(self, run: "Run", field: "Field", values: Values, spot: Spot) -> Values | Awaitable[Values]:
-        if self._type.is_type_of is None or {*map(type, values)} <= run.plan.planner.classes_of(self._type):
-            return self.rows(run, field, values, spot)
-        return self.checked(run, field, values, spot)
-
-    def checked(self, run: "Run", field: "Field", values: Values, spot: Spot) -> Values | Awaitable[Values]:
-        """Rows for those that `is_type_of` agrees to."""
         says = self._type.is_type_of
-        if says is None:
+        if says is None or {*map(type, values)} - _NOTHING <= run.plan.planner.classes_of(self._type):
             return self.rows(run, field, values, spot)
         answers: Values = []
         for index, value in enumerate(values):
@@ -303,7 +336,7 @@ class Objects:
                 answers.append(says(value, run.info(field, spot, index)))
             except Exception as error:
                 answers.append(error)
-        if any(is_awaitable(answer) for answer in answers):
+        if any(map(is_awaitable, answers)):
             return self._later(run, field, values, answers, spot)
         return self._agreed(run, field, values, answers, spot)
 
@@ -345,7 +378,10 @@ class Abstract:
 
     def complete(self, run: "Run", field: "Field", values: Values, spot: Spot) -> Values | Awaitable[Values]:
         by_class = run.plan.planner.types_by_class(self._type)
-        types: Values = []
+        types: Values = [by_class.get(type(value)) for value in values]
+        if None not in types:
+            return self._split(run, field, values, types, spot)
+        types.clear()
         for index, value in enumerate(values):
             known = by_class.get(type(value))
             if known is not None or value is None or value is FAILED or value is Undefined:
@@ -355,7 +391,7 @@ class Abstract:
                 types.append(self._resolve_type(value, run.info(field, spot, index), self._type))
             except Exception as error:
                 types.append(error)
-        if any(is_awaitable(type_) for type_ in types):
+        if any(map(is_awaitable, types)):
             return self._later(run, field, values, types, spot)
         return self._split(run, field, values, types, spot)
 
@@ -366,6 +402,8 @@ class Abstract:
     def _split(
         self, run: "Run", field: "Field", values: Values, types: Values, spot: Spot
     ) -> Values | Awaitable[Values]:
+        if len({*map(id, types)}) == 1 and isinstance(types[0], GraphQLObjectType):
+            return self._of(types[0]).complete(run, field, values, spot)
         by_type: dict[GraphQLObjectType, list[int]] = {}
         out: Values = [None if value is Undefined else value for value in values]
         for index, (value, type_) in enumerate(zip(values, types, strict=True)):
@@ -381,8 +419,6 @@ class Abstract:
                 out[index] = run.fail(error, field, spot, index)
         parts = []
         for type_, indices in by_type.items():
-            if len(indices) == len(values):
-                return self._of(type_).complete(run, field, values, spot)
             part = self._of(type_).complete(run, field, [values[i] for i in indices], Some(spot, indices))
             parts.append((indices, part))
         if all(isinstance(part, list) for _, part in parts):
