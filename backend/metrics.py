@@ -10,3 +10,4 @@ VOTE_BATCH = Histogram(
 )
 BOARD_PAGES = Counter("heitto_board_pages", "Pages of boards read", ["source"])
 BOARD_REBUILDS = Counter("heitto_board_rebuilds", "Boards of a municipality made anew")
+UNPLANNED = Counter("heitto_graphql_unplanned", "Operations left to graphql-core to execute", ["reason"])

@@ -40,9 +40,9 @@ async def set_follow(
 
 async def viewer_follows(
     conn: Connection, *, municipality_id: UUID, resident_id: UUID, idea_ids: Sequence[UUID]
-) -> dict[UUID, bool]:
-    followed = {row[0] for row in await conn.fetch(SQL["viewer_follows"], municipality_id, resident_id, idea_ids)}
-    return {idea_id: idea_id in followed for idea_id in idea_ids}
+) -> set[UUID]:
+    """Which of the ideas a resident follows."""
+    return {row[0] for row in await conn.fetch(SQL["viewer_follows"], municipality_id, resident_id, idea_ids)}
 
 
 async def follow_page(

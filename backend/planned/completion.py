@@ -6,11 +6,10 @@ values come from: what it is given is None, FAILED, or a value; never an excepti
 
 import enum
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
 from inspect import CO_ITERABLE_COROUTINE
 from itertools import chain, islice
 from math import isfinite
-from types import CoroutineType, GeneratorType, NoneType
+from types import GeneratorType, NoneType
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from graphql import (
@@ -47,39 +46,37 @@ class Failed:
 FAILED: Final = Failed()
 MAX_INT: Final = 2**31 - 1
 MIN_INT: Final = -(2**31)
+_MOST_TYPES: Final = 10_000
 
 Value: TypeAlias = Any  # Any: whatever resolvers return, and whatever leaves are serialised to
 Values: TypeAlias = list[Value]
 
 
-class Kind(enum.Enum):
-    PLAIN = 0
-    AWAITABLE = 1
-    GENERATOR = 2  # an old coroutine, perhaps
-    EXCEPTION = 3
+_plain: set[type] = set()
 
 
-@lru_cache(maxsize=10_000)
-def kind_of(type_: type[Any]) -> Kind:  # Any: of whatever instances
-    if issubclass(type_, Exception):
-        return Kind.EXCEPTION
-    if issubclass(type_, GeneratorType):
-        return Kind.GENERATOR
-    return Kind.AWAITABLE if issubclass(type_, CoroutineType) or hasattr(type_, "__await__") else Kind.PLAIN
+def only_plain(kinds: set[type]) -> bool:
+    """Whether values of these types are neither awaitable nor exceptions."""
+    return kinds <= _plain or _are_plain(kinds)
+
+
+def _are_plain(kinds: set[type]) -> bool:
+    if len(_plain) > _MOST_TYPES:  # types that were made on the fly
+        _plain.clear()
+    plain = {kind for kind in kinds if not issubclass(kind, (Exception, GeneratorType)) and not _awaits(kind)}
+    _plain.update(plain)
+    return plain == kinds
 
 
 def is_awaitable(value: object) -> bool:
     """Whether it must be awaited, as graphql-core sees it."""
-    type_: type[Any] = type(value)  # Any: as above
-    kind = kind_of(type_)
-    if kind is Kind.GENERATOR:
-        assert isinstance(value, GeneratorType)  # noqa: S101 # by its kind
+    if isinstance(value, GeneratorType):
         return bool(value.gi_code.co_flags & CO_ITERABLE_COROUTINE)
-    return kind is Kind.AWAITABLE
+    return _awaits(type(value))
 
 
-def only_plain(kinds: Iterable[type]) -> bool:
-    return all(kind_of(each) is Kind.PLAIN for each in kinds)
+def _awaits(kind: type) -> bool:
+    return hasattr(kind, "__await__")
 
 
 class Completer(Protocol):
@@ -233,16 +230,18 @@ class Lists:
         inner = Items(spot, sizes, self._inner.nullable)
         if not items:
             return self._regrouped(lists, sizes, [])
-        if only_plain({*map(type, items)}):
-            out = self._inner.complete(run, field, items, inner)
-            if isinstance(out, list):
-                return self._regrouped(lists, sizes, out)
-        else:
-            out = self._settled(run, field, items, inner)
+        if not only_plain({*map(type, items)}):
+            if any(map(is_awaitable, items)):
+                return self._regrouped_later(lists, sizes, self._awaited(run, field, items, inner))
+            items = run.without_exceptions(field, items, inner)
+        out = self._inner.complete(run, field, items, inner)
+        if isinstance(out, list):
+            return self._regrouped(lists, sizes, out)
         return self._regrouped_later(lists, sizes, out)
 
-    async def _settled(self, run: "Run", field: "Field", items: Values, spot: Spot) -> Values:
-        out = self._inner.complete(run, field, await run.settled(field, items, spot), spot)
+    async def _awaited(self, run: "Run", field: "Field", items: Values, spot: Spot) -> Values:
+        settled = run.without_exceptions(field, await run.all_awaited(items), spot)
+        out = self._inner.complete(run, field, settled, spot)
         return out if isinstance(out, list) else await out
 
     async def _regrouped_later(self, lists: Values, sizes: Sequence[int], out: Awaitable[Values]) -> Values:
@@ -266,8 +265,9 @@ class Lists:
 
 async def _read_all(items: AsyncIterable[object]) -> Values | Exception:
     """What it gives until it ends, or the error that ended it."""
-    iterator = aiter(items)
+    iterator = None
     try:
+        iterator = aiter(items)
         return [item async for item in iterator]
     except Exception as error:
         close = getattr(iterator, "aclose", None)

@@ -41,7 +41,6 @@ from backend.planned.run import Run
 
 _CONDITIONS: Final = frozenset({"skip", "include"})
 _NOT_PLANNED: Final = frozenset({"defer", "stream", "experimental_disableErrorPropagation"})
-_INTROSPECTION: Final = frozenset({"__schema", "__type"})
 _NO_VARIABLES: Final = VariableValues({}, {})
 _MOST_SHAPES: Final = 32  # by which conditions hold; further ones are planned anew each time
 _CONSTANT: Final = (str, int, float, bool, type(None))
@@ -210,8 +209,6 @@ class Block:
         self.template: dict[str, object] = {}
         for key, details in grouped.items():
             name = details[0].node.name.value
-            if name in _INTROSPECTION:
-                raise NotPlanned(name)
             definition = plan.planner.schema.get_field(type_, name)
             if definition is None:
                 continue

@@ -106,11 +106,12 @@ class Run:
             wave, self._waiting = self._waiting, []
             results = await self.together([each[0] for each in wave])
             for (_, level, field, completed), result in zip(wave, results, strict=True):
-                values = [result] * len(level.objects) if isinstance(result, Exception) else result
-                if completed:
-                    self._store(level, field, values)
+                if isinstance(result, Exception):
+                    self._settle(level, field, [result] * len(level.objects))
+                elif completed:
+                    self._store(level, field, result)
                 else:
-                    self._settle(level, field, values)
+                    self._settle(level, field, result)
             self._work()
 
     def _resolve(self, level: Level, field: "Field") -> None:
@@ -164,7 +165,7 @@ class Run:
         elif any(is_awaitable(value) for value in values):
             self._waiting.append((self.all_awaited(values), level, field, False))
         else:
-            self._complete(level, field, self._without_exceptions(field, values, self._below(level, field)))
+            self._complete(level, field, self.without_exceptions(field, values, self._below(level, field)))
 
     def _complete(self, level: Level, field: "Field", values: Values) -> None:
         out = field.completer.complete(self, field, values, self._below(level, field))
@@ -199,7 +200,7 @@ class Run:
                 return [await awaitables[0]]
             except Exception as error:
                 return [error]
-        results: Values = await gather(*awaitables, return_exceptions=True)
+        results: Values = await gather(*map(_awaited, awaitables), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException) and not isinstance(result, Exception):
                 raise result
@@ -213,10 +214,7 @@ class Run:
             values[index] = result
         return values
 
-    async def settled(self, field: "Field", values: Values, spot: Spot) -> Values:
-        return self._without_exceptions(field, await self.all_awaited(values), spot)
-
-    def _without_exceptions(self, field: "Field", values: Values, spot: Spot) -> Values:
+    def without_exceptions(self, field: "Field", values: Values, spot: Spot) -> Values:
         return [
             self.fail(value, field, spot, index) if isinstance(value, Exception) else value
             for index, value in enumerate(values)
@@ -280,6 +278,11 @@ class Run:
             self._executor.root_value = self._root_value
             self._executor.context_value = self._context_value
         return self._executor
+
+
+async def _awaited(awaitable: Awaitable[Value]) -> Value:
+    """As a coroutine: others may lack what a task needs of them, such as a hash."""
+    return await awaitable
 
 
 async def _listed(batch: Awaitable[Sequence[object]]) -> Values:

@@ -6,8 +6,8 @@ import strawberry
 
 from backend.context import Info
 from backend.db.municipalities import Catalogue, DepartmentRow, DistrictRow, OfficialRow, ThemeRow
+from backend.fields import field
 from backend.schema.enums import IdentityStrength
-from backend.schema.fields import field
 from backend.schema.nodes import Node, node_id
 from backend.schema.scalars import Locale
 
