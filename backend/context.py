@@ -1,7 +1,8 @@
 """What a resolver is given: who asks, where, and the means to answer."""
 
+import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
@@ -28,6 +29,7 @@ class Context:
     viewer: Viewer
     locale: str
     request_id: str
+    running: dict[object, asyncio.Future[Any]] = field(default_factory=dict)  # Any: of reads of every kind
 
     @property
     def read(self) -> Reads:

@@ -1,11 +1,13 @@
 """Reads for the objects of a level: what many of them need in one statement, each seeing what the viewer may see."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from backend.db import boards, follows, groups, ideas, notifications, responses, votes
+from backend.db import boards, follows, groups, ideas, notifications, responses
 from backend.db.boards import Board
+from backend.db.follows import MarkRow
 from backend.db.groups import GroupRow, MemberRow
 from backend.db.ideas import IdeaFilter, IdeaRow, PlacedIdea
 from backend.db.notifications import NotificationRow
@@ -38,28 +40,30 @@ class Reads:
 
     async def viewer_votes(self, idea_ids: Iterable[UUID]) -> dict[UUID, VoteRow]:
         """The viewer's own that stand; none for callers without an account."""
-        wanted = _keys(idea_ids)
-        if not wanted or self._context.viewer.resident_id is None:
-            return {}
-        async with acquire(self._context.pool) as conn:
-            return await votes.viewer_votes(
-                conn,
-                municipality_id=self._context.municipality_id,
-                resident_id=self._context.viewer.id,
-                idea_ids=wanted,
-            )
+        return {mark.idea_id: mark.vote for mark in await self._viewer_marks(_keys(idea_ids)) if mark.vote}
 
     async def viewer_follows(self, idea_ids: Iterable[UUID]) -> set[UUID]:
         """Which of the ideas the viewer follows; none for callers without an account."""
-        wanted = _keys(idea_ids)
-        if not wanted or self._context.viewer.resident_id is None:
-            return set()
+        return {mark.idea_id for mark in await self._viewer_marks(_keys(idea_ids)) if mark.follows}
+
+    async def _viewer_marks(self, idea_ids: list[UUID]) -> list[MarkRow]:
+        """What the viewer did to ideas: one statement for all who ask for the same ideas at the same time."""
+        if not idea_ids or self._context.viewer.resident_id is None:
+            return []
+        running, key = self._context.running, tuple(idea_ids)
+        reading: asyncio.Future[list[MarkRow]] | None = running.get(key)
+        if reading is None:
+            reading = running[key] = asyncio.ensure_future(self._read_viewer_marks(idea_ids))
+            reading.add_done_callback(lambda _: running.pop(key))
+        return await reading
+
+    async def _read_viewer_marks(self, idea_ids: list[UUID]) -> list[MarkRow]:
         async with acquire(self._context.pool) as conn:
-            return await follows.viewer_follows(
+            return await follows.viewer_marks(
                 conn,
                 municipality_id=self._context.municipality_id,
                 resident_id=self._context.viewer.id,
-                idea_ids=wanted,
+                idea_ids=idea_ids,
             )
 
     async def groups(self, ids: Iterable[UUID | None]) -> dict[UUID, GroupRow]:

@@ -208,15 +208,18 @@ class Lists:
                 error = GraphQLError(f"Expected Iterable, but did not find one for field '{place}'.")
                 lists.append(run.fail(error, field, spot, index))
             else:
+                items: Values = []
                 try:
-                    lists.append(list(value))
+                    items.extend(value)
+                    lists.append(items)
                 except Exception as error:
+                    run.abandon(items)
                     lists.append(run.fail(error, field, spot, index))
         return lists, waits
 
     async def _later(self, run: "Run", field: "Field", lists: Values, spot: Spot) -> Values:
         waiting = [index for index, value in enumerate(lists) if hasattr(value, "__aiter__")]
-        for index, read in zip(waiting, await run.together([_read_all(lists[at]) for at in waiting]), strict=True):
+        for index, read in zip(waiting, await run.together([_read_all(run, lists[at]) for at in waiting]), strict=True):
             lists[index] = run.fail(read, field, spot, index) if isinstance(read, Exception) else read
         out = self._flat(run, field, lists, spot)
         return out if isinstance(out, list) else await out
@@ -263,13 +266,16 @@ class Lists:
         return done
 
 
-async def _read_all(items: AsyncIterable[object]) -> Values | Exception:
+async def _read_all(run: "Run", given: AsyncIterable[object]) -> Values | Exception:
     """What it gives until it ends, or the error that ended it."""
-    iterator = None
+    iterator, items = None, []
     try:
-        iterator = aiter(items)
-        return [item async for item in iterator]
+        iterator = aiter(given)
+        async for item in iterator:
+            items.append(item)  # noqa: PERF401 # what was there before an error is still needed
+        return items
     except Exception as error:
+        run.abandon(items)
         close = getattr(iterator, "aclose", None)
         if close:
             try:

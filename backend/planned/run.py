@@ -81,16 +81,23 @@ class Run:
             self._work()
             if self._waiting:
                 return self._serially_later(root, fields)
+            if self._nothing_left():
+                break
         return self._result(root.rows[0])
 
     async def _serially_later(self, root: Level, fields: Iterable["Field"]) -> ExecutionResult:
         await self._wait()
         for field in fields:
+            if self._nothing_left():
+                break
             self._resolve(root, field)
             self._work()
-            if self._waiting:
-                await self._wait()
+            await self._wait()
         return self._result(root.rows[0])
+
+    def _nothing_left(self) -> bool:
+        """Whether an error reaches the root: nothing more is done for an answer that is null."""
+        return any(not any(step.nullable for step in each.spot.steps(each.index)) for each in self._errors)
 
     def _work(self) -> None:
         """All levels, as far as they go without waiting."""
@@ -192,6 +199,12 @@ class Run:
         if block.fields:
             self._levels.append(Level(block, values, rows, spot))
         return rows
+
+    def abandon(self, values: Values) -> None:
+        """Lets what awaits among values end in the background: somebody counts on its being awaited."""
+        awaitables = [value for value in values if is_awaitable(value)]
+        if awaitables:
+            self._as_executor().settle_in_background(awaitables)
 
     async def together(self, awaitables: Sequence[Awaitable[Value]]) -> Values:
         """What all of them give: values, or the exceptions they end with."""

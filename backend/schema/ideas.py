@@ -54,11 +54,15 @@ class StrengthCount:
 
 @strawberry.type(description="The promise. Whether it is late is judged when asked.")
 class ResponseClock:
-    reaction_due_at: datetime = strawberry.field(description="Until when the first reaction is promised.")
-    answer_due_at: datetime = strawberry.field(description="Until when the answer is promised.")
-    first_response_at: datetime | None = strawberry.field(description="When the municipality first responded.")
-    answered_at: datetime | None = strawberry.field(description="When it first decided.")
-    is_overdue: bool = strawberry.field(description="Whether a reaction or the answer is late now.")
+    row: strawberry.Private[IdeaRow]
+    reaction_due_at: datetime = from_row("Until when the first reaction is promised.")
+    answer_due_at: datetime = from_row("Until when the answer is promised.")
+    first_response_at: datetime | None = from_row("When the municipality first responded.")
+    answered_at: datetime | None = from_row("When it first decided.")
+
+    @field("Whether a reaction or the answer is late now.")
+    def is_overdue(self) -> bool:
+        return self.row.due_at < datetime.now(UTC)
 
 
 @strawberry.type(description="Something a resident or a group wants done.")
@@ -97,13 +101,7 @@ class Idea(Node, Followable):
 
     @field("When the municipality promised to answer, and did.")
     def clock(self) -> ResponseClock:
-        return ResponseClock(
-            reaction_due_at=self.row.reaction_due_at,
-            answer_due_at=self.row.answer_due_at,
-            first_response_at=self.row.first_response_at,
-            answered_at=self.row.answered_at,
-            is_overdue=self.row.due_at < datetime.now(UTC),
-        )
+        return ResponseClock(row=self.row)
 
     @batched("The resident, or the group in whose name it was thrown; null after erasure.")
     @staticmethod
@@ -141,9 +139,10 @@ class Idea(Node, Followable):
     @batched("The caller's own vote; null where none stands. Nobody else's vote can be read anywhere.")
     @staticmethod
     async def viewer_vote(ideas: Sequence["Idea"], info: Info) -> list[Vote | None]:
-        read = await info.context.read.viewer_votes(idea.row.id for idea in ideas if idea.standing is ...)
-        rows = [read.get(idea.row.id) if idea.standing is ... else idea.standing for idea in ideas]
-        return [vote(info, row) if row else None for row in rows]
+        unknown = any(idea.standing is ... for idea in ideas)
+        read = await info.context.read.viewer_votes([idea.row.id for idea in ideas]) if unknown else {}
+        standing = [read.get(idea.row.id) if idea.standing is ... else idea.standing for idea in ideas]
+        return [vote(info, row) if row else None for row in standing]
 
     @batched("Whether the caller follows it; false for callers without an account.")
     @staticmethod
