@@ -7,21 +7,35 @@ strawberry's way can do, get no hint and take it.
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import MISSING
 from functools import partial
-from typing import Any, Final, TypeVar, cast, get_args
+from typing import Any, Final, TypeAlias, TypeVar, cast, get_args
 
 import strawberry
 from graphql import GraphQLObjectType
+from strawberry.scalars import is_scalar
 from strawberry.schema.schema_converter import GraphQLCoreConverter
-from strawberry.types.arguments import convert_arguments
-from strawberry.types.base import StrawberryObjectDefinition
+from strawberry.types.arguments import convert_argument
+from strawberry.types.base import (
+    StrawberryList,
+    StrawberryMaybe,
+    StrawberryObjectDefinition,
+    StrawberryOptional,
+    has_object_definition,
+)
+from strawberry.types.enum import StrawberryEnumDefinition, has_enum_definition
 from strawberry.types.field import StrawberryField
+from strawberry.types.lazy_type import LazyType
 
 from backend.planned import Attribute, Batch, Each, Hint, Hints
 from backend.planned.hints import Arguments, Info, Source
 
 Method = TypeVar("Method", bound=Callable[..., object])
 Batched = Callable[..., Sequence[object] | Awaitable[Sequence[object]]]
+
+OwnInfo: TypeAlias = strawberry.Info[Any, Any]  # Any: of whatever context
+ReadArguments: TypeAlias = Callable[[Arguments, OwnInfo], dict[str, Any]]  # Any: inputs of every kind
+Convert: TypeAlias = Callable[[Any, OwnInfo], object]  # Any: likewise
 
 _BATCH: Final = "batch"
 
@@ -100,8 +114,8 @@ def hints(schema: strawberry.Schema) -> Hints:
         if field.is_basic_field:
             return Attribute(field.python_name) if field.default_resolver is getattr else None
         if _BATCH in field.metadata:
-            return Batch(partial(_batch, schema, field))
-        return Each(partial(_bind, schema, field))
+            return Batch(partial(_batch, schema, field, _arguments(schema, field)))
+        return Each(partial(_bind, schema, field, _arguments(schema, field)))
 
     return hint
 
@@ -121,12 +135,12 @@ def _each(function: Callable[[Source], object]) -> Each:
 
 
 def _bind(
-    schema: strawberry.Schema, field: StrawberryField, info: Info, arguments: Arguments
+    schema: strawberry.Schema, field: StrawberryField, read: ReadArguments, info: Info, arguments: Arguments
 ) -> Callable[[Source], object]:
     resolver = field.base_resolver
     assert resolver is not None  # noqa: S101 # or there would be no such hint
     own_info = schema.config.info_class(_raw_info=info, _field=field)
-    given = _given(schema, field, own_info, arguments)
+    given = read(arguments, own_info)
     if resolver.info_parameter:
         given[resolver.info_parameter.name] = own_info
     function: Callable[..., object] = resolver.wrapped_func if callable(resolver.wrapped_func) else resolver
@@ -139,22 +153,85 @@ def _bind(
 
 
 def _batch(
-    schema: strawberry.Schema, field: StrawberryField, sources: Sequence[Source], info: Info, arguments: Arguments
+    schema: strawberry.Schema,
+    field: StrawberryField,
+    read: ReadArguments,
+    sources: Sequence[Source],
+    info: Info,
+    arguments: Arguments,
 ) -> Sequence[object] | Awaitable[Sequence[object]]:
     function: Batched = field.metadata[_BATCH]
     own_info = schema.config.info_class(_raw_info=info, _field=field)
-    return function(sources, own_info, **_given(schema, field, own_info, arguments))
+    return function(sources, own_info, **read(arguments, own_info))
 
 
-def _given(
-    schema: strawberry.Schema, field: StrawberryField, info: strawberry.Info[Any, Any], arguments: Arguments
-) -> dict[str, Any]:  # Any: inputs of every kind
+def _arguments(schema: strawberry.Schema, field: StrawberryField) -> ReadArguments:
+    """What a resolver of the field is given for the arguments of an operation."""
     if not field.arguments:
-        return {}
-    return convert_arguments(
-        dict(arguments),
-        field.arguments,
-        scalar_registry=schema.schema_converter.scalar_registry,
-        config=schema.config,
-        info=info,
+        return lambda arguments, info: {}
+    name_of = schema.config.name_converter.from_argument
+    converters = [(name_of(each), str(each.python_name), _converter(schema, each.type)) for each in field.arguments]
+
+    def read(arguments: Arguments, info: OwnInfo) -> dict[str, Any]:  # Any: inputs of every kind
+        return {own: convert(arguments[name], info) for name, own, convert in converters if name in arguments}
+
+    return read
+
+
+def _converter(schema: strawberry.Schema, type_: Any) -> Convert:  # Any: strawberry's types, and classes
+    """The same as strawberry's `convert_argument` for a type, put together once."""
+    if isinstance(type_, StrawberryOptional) and not isinstance(type_, StrawberryMaybe):
+        return _converter(schema, type_.of_type)
+    if isinstance(type_, LazyType):
+        return _converter(schema, type_.resolve_type())
+    registry = schema.schema_converter.scalar_registry
+    if isinstance(type_, StrawberryEnumDefinition) or has_enum_definition(type_) or is_scalar(type_, registry):
+        return _as_it_is
+    if isinstance(type_, StrawberryList):
+        return _list_converter(_converter(schema, type_.of_type))
+    if has_object_definition(type_) and type_.__strawberry_definition__.from_input is None:
+        return _InputConverter(schema, type_)
+    return lambda value, info: convert_argument(value, type_, registry, schema.config, info)
+
+
+def _as_it_is(value: object, info: OwnInfo) -> object:
+    del info
+    return value
+
+
+def _list_converter(item: Convert) -> Convert:
+    return lambda value, info: (
+        value if value is None or value is strawberry.UNSET else [item(each, info) for each in value]
     )
+
+
+class _InputConverter:
+    """Makes an input's dataclass. Its fields are looked up when first needed: inputs may refer to each other."""
+
+    def __init__(self, schema: strawberry.Schema, class_: Any) -> None:  # Any: a class with strawberry's definition
+        self._schema = schema
+        self._class = class_
+        self._fields: list[tuple[str, str, Convert]] | None = None
+        self._absent: dict[str, None] = {}
+
+    def __call__(self, value: Any, info: OwnInfo) -> object:  # Any: what graphql-core made of an input object
+        if value is None or value is strawberry.UNSET:
+            return value
+        if self._fields is None:
+            self._fields = self._read_fields()
+        given: dict[str, object] = dict(self._absent)
+        for name, own, convert in self._fields:
+            if name in value:
+                given[own] = convert(value[name], info)
+        return self._class(**given)
+
+    def _read_fields(self) -> list[tuple[str, str, Convert]]:
+        definition = self._class.__strawberry_definition__
+        name_of = self._schema.config.name_converter.from_field
+        for each in definition.fields:
+            if each.default_value is MISSING and each.default_factory is MISSING:
+                self._absent[each.python_name] = None
+        return [
+            (name_of(each), each.python_name, _converter(self._schema, each.resolve_type(type_definition=definition)))
+            for each in definition.fields
+        ]

@@ -23,6 +23,8 @@ from graphql import (
     Visitor,
     default_field_resolver,
     default_type_resolver,
+    is_non_null_type,
+    is_required_argument,
     visit,
 )
 from graphql.execution.collect_fields import (
@@ -32,18 +34,26 @@ from graphql.execution.collect_fields import (
     collect_fields,
     collect_subfields,
 )
-from graphql.execution.values import VariableValues, get_argument_values, get_variable_values
+from graphql.execution.get_variable_signature import GraphQLVariableSignature, get_variable_signature
+from graphql.execution.values import (
+    VariableValues,
+    VariableValueSource,
+    get_argument_values,
+    get_variable_values,
+)
 from graphql.language import DirectiveNode
+from graphql.pyutils import Undefined
+from graphql.utilities.coerce_input_value import coerce_default_value
 
 from backend.planned.completion import Completer, completer
 from backend.planned.hints import Hint, Hints
+from backend.planned.inputs import CONSTANT, Coerce, Unusual, coercer, usual_variables
 from backend.planned.run import Run
 
 _CONDITIONS: Final = frozenset({"skip", "include"})
 _NOT_PLANNED: Final = frozenset({"defer", "stream", "experimental_disableErrorPropagation"})
 _NO_VARIABLES: Final = VariableValues({}, {})
 _MOST_SHAPES: Final = 32  # by which conditions hold; further ones are planned anew each time
-_CONSTANT: Final = (str, int, float, bool, type(None))
 
 
 class NotPlanned(Exception):
@@ -117,12 +127,22 @@ class Plan:
     conditions: tuple[str, ...]
     _details: dict[str, FragmentDetails] = field(init=False)
     _roots: dict[tuple[bool, ...], "Block"] = field(default_factory=dict)
-    _reads_variables: bool = field(init=False)
+    _signatures: dict[str, GraphQLVariableSignature] = field(init=False)
+    _coercers: dict[str, tuple[Coerce, bool]] = field(init=False)
     prototype: Executor[Any] = field(init=False)  # Any: as above
 
     def __post_init__(self) -> None:
         self._details = {name: FragmentDetails(node) for name, node in self.fragments.items()}
-        self._reads_variables = bool(self.operation.variable_definitions)
+        signatures = [
+            get_variable_signature(self.planner.schema, node) for node in self.operation.variable_definitions or ()
+        ]
+        if any(isinstance(signature, GraphQLError) for signature in signatures):
+            raise NotPlanned("a variable that is no input")
+        self._signatures = {each.name: each for each in signatures if isinstance(each, GraphQLVariableSignature)}
+        self._coercers = {
+            name: (coercer(each.type), each.default is not None or is_non_null_type(each.type))
+            for name, each in self._signatures.items()
+        }
         self.prototype = self.planner.executor_class(
             self.planner.schema,
             dict(self.fragments),
@@ -156,8 +176,19 @@ class Plan:
 
     def coerce(self, variable_values: Mapping[str, object]) -> VariableValues | list[GraphQLError]:
         """What the operation's variables make of a caller's values, or what is wrong with them."""
-        if not self._reads_variables:
+        if not self._signatures:
             return _NO_VARIABLES
+        try:
+            coerced = usual_variables(self._coercers, variable_values)
+        except Unusual:
+            return self._coerce_unusual(variable_values)
+        sources = {
+            name: VariableValueSource(signature, variable_values.get(name, Undefined))
+            for name, signature in self._signatures.items()
+        }
+        return VariableValues(sources, coerced)
+
+    def _coerce_unusual(self, variable_values: Mapping[str, object]) -> VariableValues | list[GraphQLError]:
         return get_variable_values(
             self.planner.schema,
             self.operation.variable_definitions or (),
@@ -245,6 +276,8 @@ class Field:
         self._conditions = variables
         self._blocks: dict[GraphQLObjectType, Block] = {}
         self._constant = self._constant_arguments()
+        self._defaults: dict[str, Any] = {}  # Any: as below
+        self._variables = None if self._constant is not None else self._only_variables()
 
     @cached_property
     def place(self) -> str:
@@ -262,6 +295,16 @@ class Field:
         """Raises GraphQLError for values that don't fit."""
         if self._constant is not None:
             return self._constant
+        if self._variables is not None:
+            values = dict(self._defaults)
+            coerced = variables.coerced
+            for name, out_name, sure in self._variables:
+                value = coerced.get(name, Undefined)
+                if value is Undefined or (sure and value is None):
+                    break
+                values[out_name] = value
+            else:
+                return values
         return get_argument_values(self.definition, self.node, variables, None, self._plan.planner.hide_suggestions)
 
     def _constant_arguments(self) -> dict[str, Any] | None:  # Any: as above
@@ -274,7 +317,25 @@ class Field:
             values = get_argument_values(self.definition, self.node, VariableValues({}, {}))
         except GraphQLError:
             return None
-        return values if all(isinstance(value, _CONSTANT) for value in values.values()) else None
+        return values if all(isinstance(value, CONSTANT) for value in values.values()) else None
+
+    def _only_variables(self) -> list[tuple[str, str, bool]] | None:
+        """Variable, argument and whether it must not be null, where every argument given is a variable. The defaults
+        of the others are kept, if nobody can change them."""
+        nodes = {argument.name.value: argument.value for argument in self.node.arguments or ()}
+        found = []
+        for name, definition in self.definition.args.items():
+            out_name = definition.out_name or name
+            node = nodes.get(name)
+            if isinstance(node, VariableNode):
+                found.append((node.name.value, out_name, is_non_null_type(definition.type)))
+            elif node is not None or is_required_argument(definition):
+                return None
+            elif (default := coerce_default_value(definition)) is not Undefined:
+                if not isinstance(default, CONSTANT):
+                    return None
+                self._defaults[out_name] = default
+        return found
 
 
 def _is_literal(node: object) -> bool:
