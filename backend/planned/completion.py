@@ -5,7 +5,8 @@ values come from: what it is given is None, FAILED, or a value; never an excepti
 """
 
 import enum
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from inspect import CO_ITERABLE_COROUTINE
 from itertools import chain, islice
 from math import isfinite
@@ -209,10 +210,14 @@ class Lists:
                 lists.append(run.fail(error, field, spot, index))
             else:
                 items: Values = []
+                iterator: Iterator[Value] = iter(())
                 try:
-                    items.extend(value)
+                    iterator = iter(value)
+                    items.extend(iterator)
                     lists.append(items)
                 except Exception as error:
+                    with suppress(Exception):  # what it would have given after all may be awaitable too
+                        items.extend(iterator)
                     run.abandon(items)
                     lists.append(run.fail(error, field, spot, index))
         return lists, waits

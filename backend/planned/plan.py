@@ -1,6 +1,7 @@
 """Plans: what an operation asks for, worked out once for all its executions."""
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -84,8 +85,9 @@ class Planner:
         if self.schema.get_root_type(named[0].operation) is None:
             raise NotPlanned("no such root type")
         conditions = _Conditions()
-        visit(document, conditions)
-        return Plan(self, named[0], fragments, tuple(sorted(conditions.variables)))
+        with _not_too_deep():
+            visit(document, conditions)
+            return Plan(self, named[0], fragments, tuple(sorted(conditions.variables)))
 
     def classes_of(self, type_: GraphQLObjectType) -> frozenset[type]:
         return self.classes.get(type_.name, frozenset())
@@ -97,6 +99,14 @@ class Planner:
             possible = self.schema.get_possible_types(type_)
             found = self._by_class[type_.name] = {each: one for one in possible for each in self.classes_of(one)}
         return found
+
+
+@contextmanager
+def _not_too_deep() -> Iterator[None]:
+    try:
+        yield
+    except RecursionError as error:
+        raise NotPlanned("nested too deeply") from error
 
 
 class _Conditions(Visitor):
@@ -219,7 +229,8 @@ class Plan:
     def _root(self, variables: VariableValues) -> "Block":
         root_type = self.planner.schema.get_root_type(self.operation.operation)
         assert root_type is not None  # noqa: S101 # whoever made the plan has looked
-        collected = collect_fields(self.planner.schema, self._details, variables, root_type, self.operation)
+        with _not_too_deep():
+            collected = collect_fields(self.planner.schema, self._details, variables, root_type, self.operation)
         return Block(self, root_type, collected.grouped_field_set, variables)
 
     def below(self, type_: GraphQLObjectType, details: list[FieldDetails], variables: VariableValues) -> "Block":
