@@ -8,7 +8,7 @@ import asyncio
 import contextvars
 import dataclasses
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -17,7 +17,6 @@ import graphql
 from graphql import DocumentNode, ExecutionResult, Executor, OperationType
 from graphql.execution.values import VariableValues
 
-from backend.errors import RequestError
 from backend.planned import NotPlanned, Plan
 from backend.transport.answers import MAX_ERRORS, InvalidDocument
 from backend.transport.operations import Operation, Operations
@@ -154,7 +153,7 @@ def shadowed() -> Any:  # Any: an iterator of one Shadow, to contextmanager
             result = await _execute(self, operation, variables, context)
         except InvalidDocument:
             if operation.kind == "query" and operation.plan is not None:
-                await apart(shadow.query(self, operation, variables, before))
+                await _unless_unplanned(apart(shadow.query(self, operation, variables, before)))
             raise
         if operation.kind == "query" and operation.plan is not None:
             await _unless_unplanned(apart(shadow.query(self, operation, variables, before)))

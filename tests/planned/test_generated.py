@@ -14,7 +14,7 @@ from random import Random
 
 import pytest
 from graphql import ExecutionResult, OperationType, execute, parse, validate
-from hypothesis import HealthCheck, assume, given, note, settings
+from hypothesis import HealthCheck, Phase, assume, given, note, settings
 from hypothesis import strategies as st
 
 from backend.planned import NotPlanned
@@ -84,6 +84,7 @@ def test_generated_operations_have_the_same_answer(kind: OperationType, runner: 
         database=None,
         deadline=None,
         suppress_health_check=list(HealthCheck),
+        phases=(Phase.generate, Phase.shrink),  # explaining takes minutes
     )
     @given(drawn(kind), st.integers(0, 2**16))
     def same(generated: Generated, seed: int) -> None:

@@ -1,10 +1,10 @@
-"""Runs the execution tests of graphql-core's source distribution with the planned executor in its place: `make upstream`.
+"""Runs the execution tests of graphql-core's source distribution with the planned executor in its place.
 
-Needs a package registry and some megabytes of a temporary folder; nothing of it stays. What the planner doesn't cover
-falls to graphql-core and is counted by its reason, and so are tests that execute no operation. A test that expects errors
-which graphql-core itself doesn't promise is in `BY_RULE`: there both executors run, and must agree by the rule of
-`differential.py`. One in `NOT_APPLICABLE` fails, for the reason given there; any other failure, and one listed there that
-passes, makes the exit code 1.
+`make upstream` needs a package registry and some megabytes of a temporary folder; nothing of it stays. What the planner
+doesn't cover falls to graphql-core and is counted by its reason, and so are tests that execute no operation. A test
+that expects errors which graphql-core itself doesn't promise is in `BY_RULE`: there both executors run, and must agree
+by the rule of `differential.py`. One in `NOT_APPLICABLE` fails, for the reason given there; any other failure, and one
+listed there that passes, makes the exit code 1.
 """
 
 import signal
@@ -53,10 +53,10 @@ BY_RULE: Final = (
     "::slower_nullable_after_non_nullable_root_field",
     "::nullable_and_non_nullable_nested_fields_throw_nested_errors",
     "::slower_nullable_after_non_nullable_nested_field",
-    "::handles_mixture_of_sync_and_async_errors_in_async_iterables",
 )
 _WAITS: Final = "what was started is awaited, not cancelled, when a sibling's failure makes it needless"
 _READS: Final = "an iterable is read to its end before its items are completed"
+_CAUSE: Final = "the other one of two errors that null the same list is named"
 # Tests that mean something the planner doesn't do, and what; by the end of their id.
 NOT_APPLICABLE: Final[Mapping[str, str]] = {
     "::stops_late_sibling_object_completion_after_non_null_bubbling": _WAITS,
@@ -66,6 +66,7 @@ NOT_APPLICABLE: Final[Mapping[str, str]] = {
     "::cancel_selection_sets": _WAITS,
     "::cancel_lists": _WAITS,
     "::cancel_async_iterators": _WAITS,
+    "::handles_mixture_of_sync_and_async_errors_in_async_iterables": _CAUSE,
     "::calls_aclose_when_non_null_list_item_errors": _READS,
 }
 
@@ -308,8 +309,10 @@ def main() -> int:
         tests = (source / "tests").rename(source / "upstream_tests") / "execution"
         plugin = Replacement()
         pytest.main(
-            ["-c", str(source / "pytest.ini"), "--rootdir", str(source), "--tb=short"]
-            + [str(tests), "--ignore", str(tests / "incremental"), *sys.argv[1:]],
+            [
+                *("-c", str(source / "pytest.ini"), "--rootdir", str(source), "--tb=short"),
+                *(str(tests), "--ignore", str(tests / "incremental"), *sys.argv[1:]),
+            ],
             plugins=[plugin],
         )
         return report(plugin)
