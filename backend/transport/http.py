@@ -12,7 +12,7 @@ from backend.errors import BadUserInput
 from backend.transport.answers import Answer, InvalidDocument, MethodNotAllowed
 from backend.transport.gate import Caller
 from backend.transport.incoming import JSON, Headers, admit, check_content, negotiate, read_body, read_query_string
-from backend.transport.payload import Payload, read_json, read_payload
+from backend.transport.payload import Payload, read_body_payload
 from backend.transport.pipeline import Pipeline, Request, request_id
 
 GRAPHQL_JSON = "application/graphql-response+json"
@@ -70,7 +70,7 @@ class GraphQLOverHTTP:
             return await admit(self._pipeline.gate, headers), read_query_string(scope)
         check_content(headers)
         body = await read_body(headers, receive)
-        return await admit(self._pipeline.gate, headers), read_payload(read_json(body))
+        return await admit(self._pipeline.gate, headers), read_body_payload(body)
 
 
 async def send_answer(
