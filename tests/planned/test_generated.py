@@ -31,7 +31,7 @@ pytestmark = [
 TIMES = int(os.environ.get("DIFFERENTIAL_EXAMPLES", "1"))
 # Per hundred values: how many fail, how many are waited for.
 MOODS = ((0, 0), (6, 0), (0, 40), (3, 15), (25, 40))
-KINDS = {OperationType.QUERY: 500, OperationType.MUTATION: 150, OperationType.SUBSCRIPTION: 100}
+KINDS = {OperationType.QUERY: 350, OperationType.MUTATION: 120, OperationType.SUBSCRIPTION: 60}
 SCHEMA = toy.schema()
 
 
@@ -72,8 +72,8 @@ async def _same(generated: Generated, kind: OperationType, seed: int) -> None:
             await settled()
         if len(worlds) > 1:
             core, plan = worlds[:2]
-            steps = [name for name, _ in groupby(plan.log)]
-            assert steps == list(dict.fromkeys(core.log)), "mutations run one after the other, and none after the last"
+            assert plan.begun == core.begun, "mutations that run"
+            assert len({*plan.log}) == len(list(groupby(plan.log))), "one mutation after the other"
 
 
 @pytest.mark.parametrize("kind", KINDS)

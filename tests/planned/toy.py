@@ -50,11 +50,15 @@ Key: TypeAlias = tuple[str | int, ...]
 
 @dataclass
 class World:
-    """Per hundred: `failing` of the values are failures, `waiting` are awaited for. `log`: mutations as they run."""
+    """Per hundred: `failing` of the values are failures, `waiting` are awaited for.
+
+    Of mutations, `begun` has the root fields as they begin, `log` the root field of whatever is resolved or ends.
+    """
 
     seed: int
     failing: int = 0
     waiting: int = 0
+    begun: list[str] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
 
     def dice(self, *key: object) -> Random:
@@ -266,6 +270,8 @@ def resolve(source: Anything, info: Info, **arguments: Anything) -> Anything:
     if info.operation.operation.value != "mutation":
         return told(world, info.return_type, key, arguments)
     world.log.append(str(key[0]))
+    if len(key) == 1:
+        world.begun.append(str(key[0]))
     outcome = told(world, info.return_type, key, arguments)
     return _logged(world, str(key[0]), outcome) if hasattr(outcome, "__await__") else outcome
 
@@ -504,13 +510,14 @@ def schema() -> GraphQLSchema:
     leaves = (GraphQLString, GraphQLInt, GraphQLBoolean, GraphQLID, ODD, COLOUR)
     composites = (PERSON, ROBOT, PLACE, NODE, NAMED, BEING, ANYTHING)
     fields = {"info": GraphQLField(GraphQLString, resolve=tell_info), **_fields(*leaves, *composites)}
+    mutations = {name: GraphQLField(each.type, each.args, each.resolve or resolve) for name, each in fields.items()}
     events = {
         name: GraphQLField(each.type, each.args, each.resolve, subscribe=lambda source, info: None)
         for name, each in fields.items()
     }
     return GraphQLSchema(
         GraphQLObjectType("Query", fields),
-        GraphQLObjectType("Mutation", fields),
+        GraphQLObjectType("Mutation", mutations),
         GraphQLObjectType("Subscription", events),
         [PERSON, ROBOT, PLACE],
     )
