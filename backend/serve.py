@@ -19,6 +19,7 @@ from backend.settings import Settings, load_settings
 
 KILL_SECONDS: Final = 15  # for requests in flight when stopped; longer than any request may take
 BACKLOG: Final = 1024
+CONNECTIONS: Final = 16_384  # a worker; granian would take the backlog's size by the workers, and streams hold theirs
 HEADER_MS: Final = 10_000
 DRAIN: Final = signal.SIGUSR1  # granian keeps SIGTERM for itself
 
@@ -45,6 +46,7 @@ def serve_http(settings: Settings) -> None:
         loop=Loops.uvloop,
         runtime_threads=1,
         backlog=BACKLOG,
+        backpressure=CONNECTIONS,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_MS),
         log_level=LogLevels(settings.log_level),
         respawn_failed_workers=True,
