@@ -48,6 +48,8 @@ def main() -> int:
                 profiling.run(bench, contenders.ours(env), options.profile, seconds=options.seconds)
                 return 0
             compared = comparison.checked(bench, env, present, workers=() if options.peers_only else options.workers)
+            streams = subscribers.measure(bench, contenders.ours(env), options.subscribers)
+            others = platforms.measure(bench, *options.platforms, seconds=options.seconds) if options.platforms else []
             results = comparison.measure_all(
                 bench,
                 compared,
@@ -56,8 +58,6 @@ def main() -> int:
                 seconds=options.seconds,
                 rounds=options.rounds,
             )
-            others = platforms.measure(bench, *options.platforms, seconds=options.seconds) if options.platforms else []
-            streams = subscribers.measure(bench, contenders.ours(env), options.subscribers)
         except (Broken, load.LoadFailed) as error:
             print(f"The comparison is void: {error}", file=sys.stderr)
             return 1
@@ -135,7 +135,7 @@ def _options() -> argparse.Namespace:
         "--platforms",
         type=_platform,
         metavar="FOLDER,URL",
-        help="kerrokantasi too: its sources with a .venv, and an empty database with PostGIS (see docs/performance.md)",
+        help="kerrokantasi too: its sources with a .venv, and a database with PostGIS (see docs/performance.md)",
     )
     parser.add_argument("--rate-limits", choices=("on", "off"), default="off", help="of our own server (off)")
     parser.add_argument("--pool", type=int, help="PostgreSQL connections of the peers, instead of each one's best")

@@ -1,7 +1,7 @@
 """What municipalities run today: kerrokantasi of Helsinki (Django, REST), asked for its nearest to the board page.
 
 It is on no package registry and needs PostGIS, which our embedded PostgreSQL hasn't; so who measures it brings a folder
-with its sources and their `.venv` with gunicorn, and the URL of an empty database with PostGIS. docs/performance.md
+with its sources and their `.venv` with gunicorn, and the URL of a database with PostGIS, empty or of a run before. docs/performance.md
 tells how to make these.
 """
 

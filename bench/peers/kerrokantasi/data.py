@@ -1,4 +1,5 @@
 # Run by kerrokantasi's own `manage.py shell`: 200 open hearings, each with a label, a main section and some comments.
+# Nothing where there are hearings already.
 from datetime import timedelta
 from typing import Any
 
@@ -22,7 +23,7 @@ def in_finnish(row: Any, **texts: str) -> Any:  # any of their models
 
 main = SectionType.objects.get(identifier="main")
 labels = [in_finnish(Label(), label=f"Theme {n}") for n in range(1, 11)]
-for n in range(1, 201):
+for n in range(1, 201 if not Hearing.objects.exists() else 1):
     hearing = in_finnish(
         Hearing(
             open_at=now() - timedelta(days=n), close_at=now() + timedelta(days=30), published=True, slug=f"idea-{n}"
