@@ -13,7 +13,7 @@ from backend.embedded.supervisor import exit_on_signals
 from bench import comparison, contenders, document, load, platforms, profiling, report, stack, subscribers
 from bench.contenders import PEERS
 from bench.machine import choose_cores, describe, pinned
-from bench.measure import Broken
+from bench.running import Broken
 from bench.workloads import QUICK_CONNECTIONS, WORKLOADS, Workload
 
 T = TypeVar("T")

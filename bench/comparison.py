@@ -12,7 +12,8 @@ from backend.embedded.servers import Servers
 from bench import contenders, report, stack
 from bench.contenders import PEERS, Contender, Json
 from bench.machine import Cores
-from bench.measure import Bench, Broken, free_port, measure, page, pages, running, sign_tokens
+from bench.measure import measure
+from bench.running import Bench, Broken, free_port, page, pages, running, sign_tokens
 from bench.workloads import Workload
 
 _START_SECONDS = 7  # to reset the data, start a server, let it settle and stop it; for the estimate of a round

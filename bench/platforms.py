@@ -1,8 +1,8 @@
 """What municipalities run today: kerrokantasi of Helsinki (Django, REST), asked for its nearest to the board page.
 
 It is on no package registry and needs PostGIS, which our embedded PostgreSQL hasn't; so who measures it brings a folder
-with its sources and their `.venv` with gunicorn, and the URL of a database with PostGIS, empty or of a run before. docs/performance.md
-tells how to make these.
+with its sources and their `.venv` with gunicorn, and the URL of a database with PostGIS, empty or of a run before.
+docs/performance.md tells how to make these.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ import asyncpg
 
 from bench import load
 from bench.machine import parent, pinned, processor_seconds, resident_megabytes
-from bench.measure import READY_SECONDS, Bench, Broken
+from bench.running import READY_SECONDS, Bench, Broken
 from bench.workloads import Plan
 
 CONNECTIONS = (1, 32)

@@ -11,7 +11,7 @@ from websockets.asyncio.client import connect
 from bench import stack
 from bench.contenders import Contender
 from bench.machine import resident_megabytes
-from bench.measure import Bench, Broken, running
+from bench.running import Bench, Broken, running
 
 _QUERY = "subscription{leaderboardChanged(first:20){rank score idea{id title voteCount}}}"
 _FIRST = 50  # before counting: what the first ones bring into the process is not theirs
