@@ -1,5 +1,6 @@
 """A run: the data made once, every server checked to give the same page, then all of them measured in turn."""
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -108,7 +109,7 @@ def measure_all(
         for workload in workloads
     }
     each = sum(_START_SECONDS + warmup + seconds * len(start) for starts in todo.values() for _, start in starts)
-    print(f"{rounds} rounds of about {each / 60:.0f} minutes.", flush=True)
+    print(f"About {math.ceil(rounds * each / 60)} minutes of measuring.", flush=True)
     results: report.Results = {}
     for workload, starts in todo.items():
         for turn in range(rounds):
