@@ -12,7 +12,7 @@ import strawberry
 from strawberry.dataloader import DataLoader
 
 from backend.cursors import Place
-from backend.db import boards, follows, groups, ideas, notifications, responses, votes
+from backend.db import follows, groups, ideas, notifications, responses, votes
 from backend.db.boards import Board
 from backend.db.groups import GroupRow, MemberRow
 from backend.db.ideas import IdeaFilter, IdeaRow, PlacedIdea
@@ -208,10 +208,12 @@ class Loaders:
 
         @cache
         def on(board: Board) -> "DataLoader[UUID, int | None]":
-            async def fetch(conn: Connection, ids: list[UUID]) -> dict[UUID, int]:
-                return await boards.midnight_ranks(conn, board, today=self._context.today(), idea_ids=ids)
+            async def load(ids: list[UUID]) -> list[int | None]:
+                read = self._context.services.leaderboards
+                ranks = await read.midnight_ranks(board, today=self._context.today(), idea_ids=ids)
+                return [ranks.get(id) for id in ids]
 
-            return self.by_key(fetch)
+            return DataLoader(load)
 
         return on
 
