@@ -30,7 +30,7 @@ from backend.realtime.redis import Client
 FRESH_MS: Final = 3000
 KEPT_SECONDS: Final = 2 * 24 * 3600  # generations are daily; older ones vanish by themselves
 STAGED_SECONDS: Final = 900  # likewise of boards put aside by a process that died
-CHUNK: Final = 1000  # ideas written, or places staged, in one go: readers needn't wait long in between
+CHUNK: Final = 500  # ideas written, or places staged, in one go: readers needn't wait long in between
 # In this order boards are read whole: those most asked for first, those of midnight last.
 BATCHES: Final = [
     (at_midnight, scoped, window) for at_midnight in (False, True) for scoped in (False, True) for window in Window
@@ -342,8 +342,8 @@ class Boards:
         That each writer asks PostgreSQL after it saw what the one before wrote is what keeps late ones from going back.
         """
         names = staged.names if staged else {}
-        boards: dict[str, tuple[int, Board, str]] = {}
-        ideas = [_idea_args(municipality_id, state, standing, boards, names) for standing in standings]
+        boards = _Keys(municipality_id, state, names)
+        ideas = [boards.idea(standing) for standing in standings]
         adopted = [
             (*stage, board_field(board), board_key(board, state.generation))
             for board, stage in (names.items() if adopt else ())
@@ -356,16 +356,14 @@ class Boards:
             "today": state.today,
             "round": state.round,
             "next": [text for pair in changes.items() for text in map(str, pair)],
-            "boards": [
-                (field, state.depths.kept(board), state.depths.most(board)) for _, board, field in boards.values()
-            ],
+            "boards": boards.sizes,
             "ideas": ideas,
             "adopted": adopted,
             "kept": KEPT_SECONDS,
             "message": orjson.dumps([str(standing.idea_id) for standing in standings]).decode() if standings else "",
             "channel": changes_channel(municipality_id),
         }
-        keys = [state_key(municipality_id), *boards, *(key for pair in adopted for key in (pair[1], pair[3]))]
+        keys = [state_key(municipality_id), *boards.keys, *(key for pair in adopted for key in (pair[1], pair[3]))]
         return bool(await self._apply(keys=keys, args=[orjson.dumps(args)]))
 
     async def stage(self, state: State, boards: Mapping[Board, Sequence[Entry]]) -> dict[Board, tuple[str, str]]:
@@ -412,23 +410,40 @@ def shown_on(municipality_id: UUID, standing: Standing, *, at_midnight: bool = F
                 yield Board(municipality_id, scope, window, at_midnight), -score
 
 
-def _idea_args(
-    municipality_id: UUID,
-    state: State,
-    standing: Standing,
-    boards: dict[str, tuple[int, Board, str]],
-    staged: Mapping[Board, tuple[str, str]],
-) -> list[object]:
-    """One idea's arguments of _APPLY; numbers the boards it needs in `boards`, by key."""
-    shown = dict(shown_on(municipality_id, standing))
-    args: list[object] = [str(standing.idea_id)]
-    for scope in (None, *standing.scope_ids, *standing.left_scope_ids):
-        for window in Window:
-            board = Board(municipality_id, scope, window)
-            names = [(board_field(board), board_key(board, state.generation))] if batch(board) < state.filled else []
-            if board in staged:
-                names.append(staged[board])
-            for field, key in names:
-                number, _, _ = boards.setdefault(key, (len(boards) + 1, board, field))
-                args += (number, shown.get(board, False))
-    return args
+class _Keys:
+    """The boards that one call of _APPLY needs, numbered; a batch that wasn't read yet has none but those staged."""
+
+    def __init__(self, municipality_id: UUID, state: State, staged: Mapping[Board, tuple[str, str]]) -> None:
+        self._municipality_id = municipality_id
+        self._state = state
+        self._staged = staged
+        self._of_scope: dict[UUID | None, list[tuple[Window, int]]] = {}
+        self.keys: list[str] = []
+        self.sizes: list[tuple[str, int, int]] = []  # field, places to keep and at most
+
+    def idea(self, standing: Standing) -> list[object]:
+        """One idea's arguments: its id, then a number of a key and the negated score there, False where it is off."""
+        on = {window: -score if standing.on(window) else False for window, score in standing.scores.items()}
+        args: list[object] = [str(standing.idea_id)]
+        for scope in (None, *standing.scope_ids):
+            for window, number in self._numbers(scope):
+                args += (number, on[window])
+        for scope in standing.left_scope_ids:
+            for _, number in self._numbers(scope):
+                args += (number, False)
+        return args
+
+    def _numbers(self, scope: UUID | None) -> list[tuple[Window, int]]:
+        found = self._of_scope.get(scope)
+        if found is None:
+            found = self._of_scope[scope] = []
+            for window in Window:
+                board = Board(self._municipality_id, scope, window)
+                names = [self._staged[board]] if board in self._staged else []
+                if batch(board) < self._state.filled:
+                    names.append((board_field(board), board_key(board, self._state.generation)))
+                for field, key in names:
+                    self.keys.append(key)
+                    self.sizes.append((field, self._state.depths.kept(board), self._state.depths.most(board)))
+                    found.append((window, len(self.keys)))
+        return found

@@ -36,7 +36,7 @@ ROUND_SECONDS = 0.5  # between rounds while votes come in: what they cost doesn'
 IDLE_SECONDS = 1.0  # between rounds while nothing does: keeps boards fresh, finds what others left undone
 AUDIT_SECONDS = 2.0  # between audits of a municipality by one process
 AUDIT_SHARE = 0.05  # of a process's time that they may take
-MOST_PAGES = 20  # of changes that a round carries; above that it costs less to read all boards whole
+MOST_PAGES = 40  # of changes that a round carries; above that it costs less to read all boards whole
 MOST_REFILLS = 20  # likewise, of boards
 ATTEMPTS = 10  # of a round to write before another does
 SETTLED_SECONDS = 15  # after midnight, when no transaction of the day before is under way any more
@@ -80,12 +80,7 @@ class Projector:
         self._hurry.set()
 
     async def run(self) -> None:
-        """Rounds and upkeep until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._rounds())
-            tasks.create_task(self._upkeep())
-
-    async def _rounds(self) -> None:
+        """Rounds until cancelled."""
         while True:
             self._hurry.clear()
             with self._waiting():
@@ -98,7 +93,8 @@ class Projector:
                 async with asyncio.timeout(IDLE_SECONDS - ROUND_SECONDS):
                     await self._hurry.wait()
 
-    async def _upkeep(self) -> None:
+    async def upkeep(self) -> None:
+        """Reads what isn't held and audits what is, until cancelled."""
         while True:
             self._begun.clear()
             with self._waiting():

@@ -253,7 +253,7 @@ async def world(api: Api, boards: Boards) -> AsyncIterator[World]:
     await api.conn.execute("UPDATE ideas SET placed_on = placed_on - 1, was_listed = true")
     pool = await open_pool(api.settings.database_url, size=6)
     yield World(api, pool, boards, ideas, tokens, themes)
-    await pool.close()
+    pool.terminate()
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
