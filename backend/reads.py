@@ -1,7 +1,7 @@
 """Reads for the objects of a level: what many of them need in one statement, each seeing what the viewer may see."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -113,7 +113,7 @@ class Reads:
                 group_ids=group_ids,
             )
 
-    async def midnight_ranks(self, board: Board, idea_ids: Iterable[UUID]) -> dict[UUID, int]:
+    async def midnight_ranks(self, board: Board, idea_ids: Iterable[UUID]) -> Mapping[UUID, int | None]:
         return await self._context.services.leaderboards.midnight_ranks(
             board, today=self._context.today(), idea_ids=_keys(idea_ids)
         )
