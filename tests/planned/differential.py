@@ -62,8 +62,15 @@ class Failure:
             error.message,
             json.dumps(error.extensions, default=repr),
             tuple((each.line, each.column) for each in error.locations or ()),
-            type(error.original_error) if error.original_error else None,
+            _class_of(error.original_error),
         )
+
+
+def _class_of(error: BaseException | None) -> type[BaseException] | None:
+    """A class of its own for GraphQLErrors is the executor's affair."""
+    if isinstance(error, GraphQLError):
+        return GraphQLError
+    return type(error) if error else None
 
 
 class Difference(AssertionError):
