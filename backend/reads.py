@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from backend.db import boards, follows, groups, ideas, notifications, responses
+from backend.db import follows, groups, ideas, notifications, responses
 from backend.db.boards import Board
 from backend.db.follows import MarkRow
 from backend.db.groups import GroupRow, MemberRow
@@ -114,8 +114,9 @@ class Reads:
             )
 
     async def midnight_ranks(self, board: Board, idea_ids: Iterable[UUID]) -> dict[UUID, int]:
-        async with acquire(self._context.pool) as conn:
-            return await boards.midnight_ranks(conn, board, today=self._context.today(), idea_ids=_keys(idea_ids))
+        return await self._context.services.leaderboards.midnight_ranks(
+            board, today=self._context.today(), idea_ids=_keys(idea_ids)
+        )
 
     async def responses(self, ids: Iterable[UUID | None]) -> dict[UUID, ResponseRow]:
         wanted = _keys(ids)

@@ -20,9 +20,7 @@ from backend.settings import Settings, load_settings
 
 KILL_SECONDS: Final = 15  # for requests in flight when stopped; longer than any request may take
 BACKLOG: Final = 1024
-CONNECTIONS: Final = (
-    16_384  # open at once, a worker; granian would take BACKLOG's, and further ones would wait for ever
-)
+CONNECTIONS: Final = 16_384  # a worker; granian would take the backlog's size by the workers, and streams hold theirs
 HEADER_MS: Final = 10_000
 # Made between two looks of the garbage collector. At Python's 700 it looked at the same waiting requests again and
 # again, a tenth of a vote's time; what they leave is nearly all freed without it.

@@ -19,7 +19,7 @@ from backend.realtime.redis import Client, open_redis
 from backend.realtime.votes import VoteBatches
 from backend.settings import Settings, Switch
 
-BACKGROUND_POOL = 2
+BACKGROUND_POOL = 3  # rounds, upkeep, health
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         limiter=RateLimiter(redis, enabled=settings.rate_limits is Switch.ON),
     )
     try:
-        async with running(projector.run(), hub.run()):
+        async with running(projector.run(), projector.upkeep(), hub.run()):
             yield services
     finally:
         for each in (pool, background):

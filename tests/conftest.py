@@ -24,7 +24,7 @@ from backend.db.municipalities import Catalogue
 from backend.demo.load import SLUG, load_demo
 from backend.embedded.folder import secret_key, signing_key_file
 from backend.embedded.servers import Servers, embedded_servers
-from backend.realtime.boards import Boards
+from backend.realtime.boards import LIVE, Boards
 from backend.settings import Settings, load_settings
 from tests.planned.shadow import shadowed
 from tests.world import add_municipality
@@ -208,7 +208,7 @@ class Api:
         position = (await board_changes(self.conn, municipality_id=self.catalogue.id, since=2**62)).position  # type: ignore[union-attr] # this municipality is there
         for _ in range(200):
             state = await boards.state(self.catalogue.id)
-            if state and state.position >= position:
+            if state and state.position >= position and state.filled >= LIVE:
                 return
             await asyncio.sleep(0.05)
         raise AssertionError("the boards were not brought up to date")
