@@ -31,6 +31,7 @@ from tests.world import add_municipality
 
 Json = dict[str, Any]  # Any: what an answer holds is for the test to know
 OTHER = "muula"
+COUNTING = "tests/transport/test_finished.py"  # counts how often something is executed
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,7 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(autouse=True)
 def differential(request: pytest.FixtureRequest) -> Iterator[None]:
-    if not request.config.getoption("--differential"):
+    if not request.config.getoption("--differential") or request.node.nodeid.startswith(COUNTING):
         yield
         return
     with shadowed() as shadow:

@@ -39,7 +39,7 @@ from graphql import (
 )
 from graphql.pyutils import AwaitableOrValue, Path
 
-from backend.planned import Planner
+from backend.planned import Plan, Planner
 
 ErrorPath: TypeAlias = tuple[str | int, ...]
 Variables: TypeAlias = Mapping[str, Any]  # Any: what JSON holds
@@ -62,8 +62,15 @@ class Failure:
             error.message,
             json.dumps(error.extensions, default=repr),
             tuple((each.line, each.column) for each in error.locations or ()),
-            type(error.original_error) if error.original_error else None,
+            _class_of(error.original_error),
         )
+
+
+def _class_of(error: BaseException | None) -> type[BaseException] | None:
+    """A class of its own for GraphQLErrors is the executor's affair."""
+    if isinstance(error, GraphQLError):
+        return GraphQLError
+    return type(error) if error else None
 
 
 class Difference(AssertionError):
@@ -83,13 +90,14 @@ async def compare(
     make_context: Callable[[], Any] = lambda: None,  # Any: a context, equal at each call
     *,
     operation_name: str | None = None,
-    planner: Planner | None = None,
+    plan: Plan | None = None,
 ) -> ExecutionResult:
     """The result on which both agree. Raises Difference, and NotPlanned where the planner doesn't cover the document.
 
-    `make_context` is called first for graphql-core, then for the plan, then perhaps for `Everything`.
+    `plan` is one that was made before, of the same operation. `make_context` is called first for graphql-core, then
+    for the plan, then perhaps for `Everything`.
     """
-    plan = (planner or planner_of(schema)).plan(document, operation_name)
+    plan = plan or planner_of(schema).plan(document, operation_name)
     given = dict(variables or {})
     expected, at_once = await finished(
         graphql.execute(schema, document, root, make_context(), given, operation_name=operation_name)

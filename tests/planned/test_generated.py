@@ -9,7 +9,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import cycle, groupby
 from random import Random
 
 import pytest
@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from backend.planned import NotPlanned
 from tests.planned import toy
-from tests.planned.differential import compare, finished, settled
+from tests.planned.differential import compare, finished, planner_of, settled
 from tests.planned.operations import Generated, operations, write_operation
 
 # Where a list fails graphql-core itself forgets some coroutines.
@@ -55,7 +55,10 @@ def drawn(kind: OperationType) -> st.SearchStrategy[Generated]:
 async def _same(generated: Generated, kind: OperationType, seed: int) -> None:
     document = parse(generated.text)
     assume(not validate(SCHEMA, document))
-    for failing, waiting in MOODS:
+    plan = planner_of(SCHEMA).plan(document, generated.name)
+    # One plan, as it is kept, with other conditions each time.
+    turned = {name: not given if isinstance(given, bool) else given for name, given in generated.variables.items()}
+    for (failing, waiting), variables in zip(MOODS, cycle((generated.variables, turned, {})), strict=False):
         worlds: list[toy.World] = []
 
         def make_context(failing: int = failing, waiting: int = waiting, worlds: list[toy.World] = worlds) -> toy.World:
@@ -64,16 +67,16 @@ async def _same(generated: Generated, kind: OperationType, seed: int) -> None:
 
         source = toy.root(toy.World(seed, failing, waiting), kind.value.capitalize())
         try:
-            await compare(SCHEMA, document, generated.variables, source, make_context, operation_name=generated.name)
+            await compare(SCHEMA, document, variables, source, make_context, operation_name=generated.name, plan=plan)
         except NotPlanned as reason:
             assert str(reason) == "a condition that is not a Boolean"
             continue
         finally:
             await settled()
         if len(worlds) > 1:
-            core, plan = worlds[:2]
-            assert plan.begun == core.begun, "mutations that run"
-            assert len({*plan.log}) == len(list(groupby(plan.log))), "one mutation after the other"
+            core, planned = worlds[:2]
+            assert planned.begun == core.begun, "mutations that run"
+            assert len({*planned.log}) == len(list(groupby(planned.log))), "one mutation after the other"
 
 
 @pytest.mark.parametrize("kind", KINDS)

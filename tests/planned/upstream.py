@@ -138,9 +138,11 @@ class Replacement:
                 result = self._compared(result, schema, document, *arguments, **named)
         except (NotOurs, NotPlanned) as reason:
             self._running.fallen_back[str(reason)] += 1
-            return self._incrementally(schema, document, *arguments, **named)
-        self._running.planned += 1
-        return result
+        else:
+            self._running.planned += 1
+            return result
+        # Out of the block above, whose exception would be the context of graphql-core's.
+        return self._incrementally(schema, document, *arguments, **named)
 
     async def _compared(
         self,
@@ -169,9 +171,10 @@ class Replacement:
                 result = _event_by_plan(executor)
             except (NotOurs, NotPlanned) as reason:
                 self._running.fallen_back[str(reason)] += 1
-                return self._operation(executor, serially)
-            self._running.planned += 1
-            return result
+            else:
+                self._running.planned += 1
+                return result
+            return self._operation(executor, serially)
 
         return execute_operation
 
