@@ -9,6 +9,7 @@ from math import isfinite
 from typing import Any, Final, TypeAlias
 
 from graphql import (
+    GraphQLArgument,
     GraphQLBoolean,
     GraphQLFloat,
     GraphQLID,
@@ -160,8 +161,16 @@ class _Object:
 
 def _field(name: str, field: GraphQLInputField) -> tuple[str, str, Coerce, bool, Value]:
     required = is_required_input_field(field)
-    default = Undefined if required else coerce_default_value(field)
+    default = Undefined if required else default_value(field)
     return name, field.out_name or name, coercer(field.type), required, default
+
+
+def default_value(definition: GraphQLInputField | GraphQLArgument) -> Value:
+    """Undefined where there is none; where it is wrong, what nobody takes for a CONSTANT."""
+    try:
+        return coerce_default_value(definition)
+    except Exception as error:  # graphql-core says what is wrong when it is needed
+        return error
 
 
 def usual_variables(coercers: Mapping[str, tuple[Coerce, bool]], given: Mapping[str, Value]) -> dict[str, Value]:

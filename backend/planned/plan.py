@@ -44,11 +44,10 @@ from graphql.execution.values import (
 )
 from graphql.language import DirectiveNode
 from graphql.pyutils import Undefined
-from graphql.utilities.coerce_input_value import coerce_default_value
 
 from backend.planned.completion import Completer, Leaves, NonNull, completer
 from backend.planned.hints import Attribute, Hint, Hints, Source
-from backend.planned.inputs import CONSTANT, Coerce, Unusual, coercer, usual_variables
+from backend.planned.inputs import CONSTANT, Coerce, Unusual, coercer, default_value, usual_variables
 from backend.planned.run import Run
 
 _CONDITIONS: Final = frozenset({"skip", "include"})
@@ -194,7 +193,7 @@ class Plan:
             return _NO_VARIABLES
         try:
             coerced = usual_variables(self._coercers, variable_values)
-        except Unusual:
+        except (Unusual, RecursionError):
             return self._coerce_unusual(variable_values)
         sources = {
             name: VariableValueSource(signature, variable_values.get(name, Undefined))
@@ -324,7 +323,7 @@ class Field:
         try:
             return get_argument_values(self.definition, self.node, variables, None, self._plan.planner.hide_suggestions)
         except GraphQLError as error:
-            raise ArgumentError(error.message, error.nodes) from error
+            raise ArgumentError(error.message, error.nodes, extensions=error.extensions) from error
 
     def _constant_arguments(self) -> dict[str, Any] | None:  # Any: as above
         """The arguments where they are the same each time, and nothing that a resolver could change."""
@@ -334,7 +333,7 @@ class Field:
             return None
         try:
             values = get_argument_values(self.definition, self.node, VariableValues({}, {}))
-        except GraphQLError:
+        except (GraphQLError, TypeError):  # told when the field is resolved
             return None
         return values if all(isinstance(value, CONSTANT) for value in values.values()) else None
 
@@ -350,7 +349,7 @@ class Field:
                 found.append((node.name.value, out_name, is_non_null_type(definition.type)))
             elif node is not None or is_required_argument(definition):
                 return None
-            elif (default := coerce_default_value(definition)) is not Undefined:
+            elif (default := default_value(definition)) is not Undefined:
                 if not isinstance(default, CONSTANT):
                     return None
                 self._defaults[out_name] = default
