@@ -1,4 +1,8 @@
-"""A municipality of any size, made by SQL: `python -m bench.million make --ideas 1000000 --votes 10000000 --folder DIR`."""
+"""A municipality of any size, made by SQL, and what its size does to answers.
+
+`python -m bench.million make --ideas 1000000 --votes 10000000 --folder DIR`, then
+`python -m bench.million compare --small DIR --large DIR`.
+"""
 
 import argparse
 import asyncio
@@ -14,6 +18,7 @@ from backend.db.pool import Connection
 from backend.db.votes import recount
 from backend.embedded.servers import embedded_servers
 from backend.embedded.supervisor import exit_on_signals
+from bench import growth
 
 _STEPS = Path(__file__).with_name("million.sql")
 _STEP = re.compile(r"^-- step: (.+?)(?: by (\d+))?\n", re.MULTILINE)
@@ -111,6 +116,15 @@ def make(folder: Path, *, ideas: int, votes: int) -> None:
         print(f"{ideas:,} ideas and {votes:,} votes in {folder}: {time.monotonic() - began:.0f} s in all", flush=True)
 
 
+def compare(options: argparse.Namespace) -> None:
+    """Prints the table, and keeps the figures beside the bench's other results."""
+    small, large = growth.measured(
+        (options.small, options.large), only=options.only, repetitions=options.repetitions, seconds=options.seconds
+    )
+    growth.show(small, large)
+    print(f"Kept in bench/results/{growth.keep({'small': small, 'large': large}).name}")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.million", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -118,8 +132,17 @@ def main() -> int:
     making.add_argument("--ideas", type=int, default=1_000_000)
     making.add_argument("--votes", type=int, default=10_000_000)
     making.add_argument("--folder", type=Path, help="where the cluster is kept (a temporary one)")
+    comparing = commands.add_parser("compare", help="the same requests to two such folders")
+    comparing.add_argument("--small", type=Path, required=True)
+    comparing.add_argument("--large", type=Path, required=True)
+    comparing.add_argument("--only", default="", metavar="TEXT", help="requests with this in their title")
+    comparing.add_argument("--repetitions", type=int, default=200, help="of each request (200)")
+    comparing.add_argument("--seconds", type=float, default=20.0, help="of each request at most (20)")
     options = parser.parse_args()
     exit_on_signals()
+    if options.command == "compare":
+        compare(options)
+        return 0
     folder = options.folder or Path(tempfile.mkdtemp(prefix="heitto-million-"))
     make(folder, ideas=options.ideas, votes=options.votes)
     return 0
