@@ -79,9 +79,12 @@ class Caller:
             "Authorization": f"Bearer {self.tokens[self._turn % len(self.tokens)]}",
         }
         self._connection.request("POST", "/graphql", json.dumps({"query": query, "variables": variables}), headers)
-        answer = json.loads(self._connection.getresponse().read())
+        got = self._connection.getresponse()
+        answer = json.loads(got.read())
+        if got.status >= 500 or got.will_close:
+            self._open()
         if "errors" in answer:
-            if answer["errors"][0]["extensions"]["code"] in {"UNAVAILABLE", "TIMEOUT", "INTERNAL"}:
+            if answer["errors"][0]["extensions"]["code"] in {"UNAVAILABLE", "TIMEOUT", "REQUEST_TIMEOUT", "INTERNAL"}:
                 return None
             raise measure.Broken(str(answer)[:500])
         data: Json = answer["data"]

@@ -16,7 +16,7 @@ LEFT JOIN residents AS a ON a.municipality_id = i.municipality_id AND a.id = i.a
 coalesce((
   SELECT sum(d.vote_count * (14 - ($4::date - d.day)))
   FROM tally_days AS d
-  WHERE d.municipality_id = i.municipality_id AND d.idea_id = i.id AND d.day > $4::date - 14 AND d.day <= $4::date
+  WHERE d.municipality_id = t.municipality_id AND d.idea_id = t.idea_id AND d.day > $4::date - 14 AND d.day <= $4::date
 ), 0)
 
 -- name: ideas_by_id
@@ -56,8 +56,8 @@ WITH m AS (
   INSERT INTO idea_groups (municipality_id, idea_id, group_id, position)
   SELECT municipality_id, id, $7, 1 FROM idea WHERE $7::uuid IS NOT NULL
 ), tally AS (
-  INSERT INTO idea_tallies (municipality_id, idea_id, changed_on)
-  SELECT municipality_id, id, placed_on FROM idea
+  INSERT INTO idea_tallies (municipality_id, idea_id, changed_on, even_day, odd_day)
+  SELECT municipality_id, id, placed_on, even_day(placed_on), odd_day(placed_on) FROM idea
 ), followed AS (
   INSERT INTO follows (municipality_id, resident_id, idea_id) SELECT municipality_id, $6, id FROM idea
 )
