@@ -78,11 +78,14 @@ class Caller:
             "Accept-Language": "en",
             "Authorization": f"Bearer {self.tokens[self._turn % len(self.tokens)]}",
         }
-        self._connection.request("POST", "/graphql", json.dumps({"query": query, "variables": variables}), headers)
-        got = self._connection.getresponse()
-        answer = json.loads(got.read())
-        if got.status >= 500 or got.will_close:
+        body = json.dumps({"query": query, "variables": variables})
+        try:
+            self._connection.request("POST", "/graphql", body, headers)
+            got = self._connection.getresponse()
+            answer = json.loads(got.read())
+        except (OSError, http.client.HTTPException):  # closed after an answer that took too long
             self._open()
+            return None
         if "errors" in answer:
             if answer["errors"][0]["extensions"]["code"] in {"UNAVAILABLE", "TIMEOUT", "REQUEST_TIMEOUT", "INTERNAL"}:
                 return None

@@ -67,7 +67,7 @@ CONDITIONS: Final = {
 }
 VALUELESS: Final = frozenset({"overdue", "in_time", "parent_group"})
 # One person's or group's: always sorted.
-_ALWAYS_FEW: Final = frozenset({"group_id", "parent_group", "author_id", "voter_id"})
+_ALWAYSFEW: Final = frozenset({"group_id", "parent_group", "author_id", "voter_id"})
 # Each has an index that goes on with the id.
 _ORDERED_BY_ID: Final = frozenset({"district_id", "theme_id", "department_id", "post_id"})
 # Of each order the leading key (None: the id alone orders) by name, and the directions of key and id.
@@ -223,10 +223,16 @@ def _sorted(order: str, slot: str, conditions: list[str], place: _Place | None) 
 
 # Ideas up to which sorting is taken. At a million ideas about as many are passed over by walking to a full page of a
 # filter that twice as many pass.
-_FEW: Final = 2_000
+FEW = 2_000
 _KEPT_SECONDS: Final = 600.0
 _MOST_KEPT: Final = 10_000
 _known: dict[tuple[object, ...], tuple[bool, float]] = {}
+
+
+def forget() -> None:
+    """Counts anew from here on."""
+    _known.clear()
+    count_statement.cache_clear()
 
 
 async def few_ideas(
@@ -235,25 +241,25 @@ async def few_ideas(
     """Whether few ideas pass a filter; as it was at most ten minutes ago."""
     if not names or _has_own_index(order, names):
         return False
-    if not _ALWAYS_FEW.isdisjoint(names):
+    if not _ALWAYSFEW.isdisjoint(names):
         return True
     key = (municipality_id, names, *values)
     few, until = _known.get(key, (False, 0.0))
     if time.monotonic() < until:
         return few
     count: int = await conn.fetchval(count_statement(names), municipality_id, *values)
-    few = count <= _FEW
+    few = count <= FEW
     if len(_known) >= _MOST_KEPT:
-        _known.clear()
+        forget()
     _known[key] = few, time.monotonic() + _KEPT_SECONDS
     return few
 
 
 @cache
 def count_statement(filters: tuple[str, ...]) -> str:
-    """How many ideas of municipality $1 pass a filter; those beyond _FEW are not counted."""
+    """How many ideas of municipality $1 pass a filter; those beyond FEW are not counted."""
     where, parameter = ["i.municipality_id = $1"], 2
     for name in filters:
         where.append(CONDITIONS[name].format(n=parameter))
         parameter += name not in VALUELESS
-    return f"SELECT count(*) FROM (SELECT i.id FROM ideas AS i WHERE {' AND '.join(where)} LIMIT {_FEW + 1}) AS counted"  # noqa: S608 # likewise
+    return f"SELECT count(*) FROM (SELECT i.id FROM ideas AS i WHERE {' AND '.join(where)} LIMIT {FEW + 1}) AS counted"  # noqa: S608 # likewise
