@@ -41,8 +41,9 @@ def page_statements() -> Iterator[tuple[str, str]]:
             for beyond in (False, True):
                 for backwards in (False, True):
                     for few in (False, True):
+                        late = order == "TRENDING" and not few
                         text = ideas.page_statement(
-                            order, subset, beyond=beyond, backwards=backwards, few=few, limit=21, slot="odd"
+                            order, subset, beyond=beyond, backwards=backwards, few=few, limit=21, slot="odd", late=late
                         )
                         yield f"{order} {subset} {beyond=} {backwards=} {few=}", text
 

@@ -83,6 +83,12 @@ _AFTER: Final = {"ASC": ">", "DESC": "<"}
 _REVERSED: Final = {"ASC": "DESC", "DESC": "ASC"}
 _SCORE: Final = "CROSS JOIN LATERAL (SELECT {trending_score} AS score) AS s"
 _TALLIES: Final = "idea_tallies AS t JOIN ideas AS i ON i.municipality_id = t.municipality_id AND i.id = t.idea_id"
+_LACKING: Final = """(
+  EXISTS (SELECT FROM idea_tallies AS o WHERE o.municipality_id = $1 AND o.{slot}_day < $4)
+  OR EXISTS (SELECT FROM idea_tallies AS o WHERE o.municipality_id = $1 AND o.{slot}_day > $4)
+)"""
+LISTED: Final = ("OPEN", "UNDER_REVIEW", "PLANNED", "TRIAL", "DONE", "DECLINED")
+_CONDITION_OF_STATUS: Final = "'{{status}}'::idea_status = ANY(${n}::text[]::idea_status[])"
 # What a page's statement is given first; the filters' values and the cursor's key and id follow.
 _PARAMETERS: Final = 6
 # Rows to plan for. A limit that is a parameter would be planned as a tenth of all rows.
@@ -91,19 +97,32 @@ _LIMITS: Final = (21, 51, 101)
 
 @cache
 def page_statement(
-    order: str, filters: tuple[str, ...], *, beyond: bool, backwards: bool, few: bool, limit: int, slot: str
+    order: str,
+    filters: tuple[str, ...],
+    *,
+    beyond: bool,
+    backwards: bool,
+    few: bool,
+    limit: int,
+    slot: str,
+    late: bool = False,
 ) -> str:
     """The statement of one kind of page: $1 municipality, $2 viewer moderates, $3 viewer, $4 local day, $5 limit,
     $6 the parents (groups whose ideas are asked for; one null for a list of the whole municipality).
 
-    `few` sorts what passes the filter; otherwise the order's index is walked. `slot` holds the scores of the day.
+    `few` sorts what passes the filter; otherwise the order's index is walked. `slot` holds the scores of the day. Where
+    the third column is true, or there is no row, there may be ideas without such scores, which only `late` has too.
     """
     key, key_way, id_way = _ORDERS[order]
     if backwards:
         key_way, id_way = _REVERSED[key_way], _REVERSED[id_way]
     conditions, next_parameter = _conditions(filters, walking=not few and key is not None)
     place = _place(order, next_parameter, key_way, id_way) if beyond else None
-    parts = (_sorted if few and not _has_own_index(order, filters) else _walked)(order, slot, conditions, place)
+    parts = (_sorted if few and not _has_own_index(order, filters) else _walked)(
+        order, slot, filters, conditions, place
+    )
+    if late:
+        parts += _late(slot, conditions, place)
     ways = f"key {key_way}, id {id_way}"
     most = next((most for most in _LIMITS if most >= limit), limit)
     found = " UNION ALL ".join(
@@ -111,10 +130,11 @@ def page_statement(
         f" ORDER BY {f'{part.key} {key_way}, ' if key else ''}{part.id} {id_way} LIMIT {most})"
         for part in parts
     )
+    lacking = _LACKING.format(slot=slot) if order == "TRENDING" and not few and not late else "false"
     number = "(extract(epoch FROM page.key) * 1000)::bigint" if order == "DUE_FIRST" else "page.key::bigint"
     return fill(
         f"""
-        SELECT parent.number, {number}, idea.*
+        SELECT parent.number, {number}, {lacking}, idea.*
         FROM unnest($6::uuid[]) WITH ORDINALITY AS parent (id, number)
         CROSS JOIN LATERAL (SELECT key, id FROM ({found}) AS parts ORDER BY {ways} LIMIT $5) AS page
         CROSS JOIN LATERAL (
@@ -179,29 +199,42 @@ def _has_own_index(order: str, filters: tuple[str, ...]) -> bool:
     return _ORDERS[order][0] is None and len(filters) <= 1 and _ORDERED_BY_ID.issuperset(filters)
 
 
-def _walked(order: str, slot: str, conditions: list[str], place: _Place | None) -> list[_Part]:
+def _walked(
+    order: str, slot: str, filters: tuple[str, ...], conditions: list[str], place: _Place | None
+) -> list[_Part]:
     if order in {"NEWEST", "OLDEST"}:
         beyond = [f"{place.key} = 0", f"i.id {place.further_id} {place.id}"] if place else []
         return [_Part("ideas AS i", [*conditions, *beyond], "0")]
     if order == "DUE_FIRST":
-        whole = _Part("ideas AS i", conditions, "i.due_at")
-        return place.ranges(whole) if place else [whole]
-    if order == "MOST_VOTED":
-        whole = _Part(_TALLIES, [*conditions, "t.municipality_id = $1"], "t.vote_count", "t.idea_id")
-        return place.ranges(whole) if place else [whole]
-    day = f"t.{slot}_day"
-    ready = _Part(_TALLIES, [*conditions, "t.municipality_id = $1", f"{day} = $4"], f"t.{slot}_score", "t.idea_id")
-    # Those that the worker didn't come to: none, or all where there is no worker.
-    late = [
-        _Part(
-            f"{_TALLIES} {_SCORE}", [*conditions, "t.municipality_id = $1", f"{day} {apart} $4"], "s.score", "t.idea_id"
-        )
+        wholes = [_Part("ideas AS i", [*conditions, *status], "i.due_at") for status in _statuses(filters)]
+    elif order == "MOST_VOTED":
+        wholes = [_Part(_TALLIES, [*conditions, "t.municipality_id = $1"], "t.vote_count", "t.idea_id")]
+    else:
+        ready = [*conditions, "t.municipality_id = $1", f"t.{slot}_day = $4"]
+        wholes = [_Part(_TALLIES, ready, f"t.{slot}_score", "t.idea_id")]
+    return [part for whole in wholes for part in (place.ranges(whole) if place else [whole])]
+
+
+def _statuses(filters: tuple[str, ...]) -> list[list[str]]:
+    """Each status apart: those that are answered all lie behind those that aren't, far to walk for a page of them."""
+    if "status" not in filters:
+        return [[]]
+    asked = _CONDITION_OF_STATUS.format(n=_PARAMETERS + 1 + [n for n in filters if n not in VALUELESS].index("status"))
+    return [[f"i.status = '{status}'", asked.format(status=status)] for status in LISTED]
+
+
+def _late(slot: str, conditions: list[str], place: _Place | None) -> list[_Part]:
+    """Those whose TRENDING score the worker didn't make ready: none, or all where there is no worker."""
+    parts = [
+        _Part(f"{_TALLIES} {_SCORE}", [*conditions, "t.municipality_id = $1", f"t.{slot}_day {apart} $4"], "s.score")
         for apart in ("<", ">")
     ]
-    return [*(place.ranges(ready) if place else [ready]), *(place.beyond(part) if place else part for part in late)]
+    return [place.beyond(part) for part in parts] if place else parts
 
 
-def _sorted(order: str, slot: str, conditions: list[str], place: _Place | None) -> list[_Part]:
+def _sorted(
+    order: str, slot: str, filters: tuple[str, ...], conditions: list[str], place: _Place | None
+) -> list[_Part]:
     # OFFSET 0: what passes the filter is found first, by the filter's index.
     source = f"(SELECT i.id, i.due_at FROM ideas AS i WHERE {' AND '.join(conditions)} OFFSET 0) AS i"  # noqa: S608 # likewise
     tallies = f"{source} JOIN idea_tallies AS t ON t.municipality_id = $1 AND t.idea_id = i.id"

@@ -92,27 +92,26 @@ async def idea_pages(
     values = [value for name, value in asked.items() if name not in VALUELESS]
     place = (request.beyond.key, request.beyond.id) if request.beyond else ()
     parents = [None] if group_ids is None else list(group_ids)
-    statement = page_statement(
-        order,
-        names,
-        beyond=bool(place),
-        backwards=request.backwards,
-        few=await few_ideas(conn, municipality_id=municipality_id, order=order, names=names, values=values),
-        limit=request.limit + 1,
-        slot="even" if today.toordinal() % 2 == 0 else "odd",
-    )
-    rows = await conn.fetch(
-        statement,
-        municipality_id,
-        viewer.moderates,
-        viewer.id,
-        today,
-        request.limit + 1,
-        parents,
-        *values,
-        *place,
-    )
-    placed = [(row[0] - 1, PlacedIdea(row[1], IdeaRow._make(row[2:]))) for row in rows]
+    few = await few_ideas(conn, municipality_id=municipality_id, order=order, names=names, values=values)
+
+    async def read(*, late: bool) -> list[asyncpg.Record]:
+        statement = page_statement(
+            order,
+            names,
+            beyond=bool(place),
+            backwards=request.backwards,
+            few=few,
+            limit=request.limit + 1,
+            slot="even" if today.toordinal() % 2 == 0 else "odd",
+            late=late,
+        )
+        whose = (municipality_id, viewer.moderates, viewer.id, today, request.limit + 1, parents)
+        return await conn.fetch(statement, *whose, *values, *place)
+
+    rows = await read(late=False)
+    if order == "TRENDING" and not few and (not rows or rows[0][2]):
+        rows = await read(late=True)
+    placed = [(row[0] - 1, PlacedIdea(row[1], IdeaRow._make(row[3:]))) for row in rows]
     return pages_by_parent(placed, len(parents), request)
 
 
