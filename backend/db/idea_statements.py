@@ -79,13 +79,16 @@ _ORDERS: Final = {
     "DUE_FIRST": ("i.due_at", "ASC", "ASC"),
 }
 ORDERS: Final = tuple(_ORDERS)
+# Filters that are a part of the order's index.
+_RANGES: Final = {"DUE_FIRST": frozenset({"overdue", "in_time"})}
 _AFTER: Final = {"ASC": ">", "DESC": "<"}
 _REVERSED: Final = {"ASC": "DESC", "DESC": "ASC"}
 _SCORE: Final = "CROSS JOIN LATERAL (SELECT {trending_score} AS score) AS s"
 _TALLIES: Final = "idea_tallies AS t JOIN ideas AS i ON i.municipality_id = t.municipality_id AND i.id = t.idea_id"
+# The ends of the index, which need no statistics to be found there.
 _LACKING: Final = """(
-  EXISTS (SELECT FROM idea_tallies AS o WHERE o.municipality_id = $1 AND o.{slot}_day < $4)
-  OR EXISTS (SELECT FROM idea_tallies AS o WHERE o.municipality_id = $1 AND o.{slot}_day > $4)
+  (SELECT min(o.{slot}_day) FROM idea_tallies AS o WHERE o.municipality_id = $1) < $4
+  OR (SELECT max(o.{slot}_day) FROM idea_tallies AS o WHERE o.municipality_id = $1) > $4
 )"""
 LISTED: Final = ("OPEN", "UNDER_REVIEW", "PLANNED", "TRIAL", "DONE", "DECLINED")
 _CONDITION_OF_STATUS: Final = "'{{status}}'::idea_status = ANY(${n}::text[]::idea_status[])"
@@ -116,7 +119,8 @@ def page_statement(
     key, key_way, id_way = _ORDERS[order]
     if backwards:
         key_way, id_way = _REVERSED[key_way], _REVERSED[id_way]
-    conditions, next_parameter = _conditions(filters, walking=not few and key is not None)
+    walked_away = frozenset() if few or key is None else frozenset(filters) - _RANGES.get(order, frozenset())
+    conditions, next_parameter = _conditions(filters, walked_away)
     place = _place(order, next_parameter, key_way, id_way) if beyond else None
     parts = (_sorted if few and not _has_own_index(order, filters) else _walked)(
         order, slot, filters, conditions, place
@@ -183,13 +187,13 @@ def _place(order: str, parameter: int, key_way: str, id_way: str) -> _Place:
     return _Place(f"to_timestamp({key} / 1000.0)" if order == "DUE_FIRST" else key, id, _AFTER[key_way], _AFTER[id_way])
 
 
-def _conditions(filters: tuple[str, ...], *, walking: bool) -> tuple[list[str], int]:
+def _conditions(filters: tuple[str, ...], unindexed: frozenset[str]) -> tuple[list[str], int]:
     """What every idea of the list must be, and the number of the parameter after the filters'."""
     written, parameter = ["i.municipality_id = $1", "{idea_visible}"], _PARAMETERS + 1
     for name in filters:
         condition = CONDITIONS[name].format(n=parameter)
         # IS TRUE changes nothing but keeps the condition from an index, so that the order's own is walked.
-        written.append(f"({condition}) IS TRUE" if walking else condition)
+        written.append(f"({condition}) IS TRUE" if name in unindexed else condition)
         parameter += name not in VALUELESS
     written.append("i.status <> 'MERGED'" if "author_id" in filters else "i.status NOT IN ('MERGED', 'WITHDRAWN')")
     return written, parameter
