@@ -23,7 +23,7 @@ from bench import growth
 _STEPS = Path(__file__).with_name("million.sql")
 _STEP = re.compile(r"^-- step: (.+?)(?: by (\d+))?\n", re.MULTILINE)
 _HOUR = 3600.0
-# Foreign keys and triggers are not asked: what the steps write keeps them, and test_bench.py looks. Nothing is on disk
+# Foreign keys and triggers are not asked: what the steps write keeps them. Nothing is on disk
 # until the end, as a load that was cut off is begun anew.
 _LOADING = """
 SET session_replication_role = replica;
