@@ -22,10 +22,14 @@ _START_SECONDS = 7  # to reset the data, start a server, let it settle and stop 
 
 def prepare(servers: Servers, folder: Path, cores: Cores, *, limited: bool) -> Bench:
     """Data, keys and a port for a run."""
+    return prepare_made(servers, folder, cores, stack.make(servers.database_url, servers.redis_url), limited=limited)
+
+
+def prepare_made(servers: Servers, folder: Path, cores: Cores, data: stack.Data, *, limited: bool = False) -> Bench:
+    """Keys and a port for a run over data that is there."""
     keys = load_signing_keys(signing_key_file(folder))
     public = keys.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     (folder / "public.pem").write_bytes(public)
-    data = stack.make(servers.database_url, servers.redis_url)
     return Bench(servers, data, keys, sign_tokens(keys, data.residents), cores, folder, free_port(), limited)
 
 

@@ -172,6 +172,31 @@ async def _written(conn: Connection) -> int:
     return written
 
 
+async def fetch(database_url: str, statement: str) -> list[asyncpg.Record]:
+    conn = await asyncpg.connect(database_url)
+    try:
+        return await conn.fetch(statement)
+    finally:
+        await conn.close()
+
+
+def rows(data: Data, statement: str) -> list[asyncpg.Record]:
+    return asyncio.run(fetch(data.database_url, statement))
+
+
+def made(database_url: str, redis_url: str) -> Data:
+    """The data of `bench.million`: a part of its residents, and ideas that take votes."""
+    residents = asyncio.run(fetch(database_url, "SELECT id FROM residents ORDER BY md5(id::text) LIMIT 2000"))
+    ideas = asyncio.run(
+        fetch(
+            database_url,
+            "SELECT id FROM ideas WHERE status IN ('OPEN', 'UNDER_REVIEW') AND hidden_at IS NULL"
+            " ORDER BY md5(number::text) LIMIT 200",
+        )
+    )
+    return Data(database_url, redis_url, [row[0] for row in residents], [], [row[0] for row in ideas], [])
+
+
 def _on(database_url: str, work: Callable[[Connection], Awaitable[T]]) -> T:
     async def run() -> T:
         conn = await asyncpg.connect(database_url)

@@ -7,8 +7,9 @@ from itertools import combinations
 import asyncpg
 import pytest
 
-from backend.db import boards, ideas
+from backend.db import boards, idea_statements, ideas
 from backend.db.boards import Window
+from backend.db.idea_statements import count_statement
 from backend.db.statements import SQL_FOLDER, statements
 
 pytestmark = pytest.mark.anyio
@@ -32,14 +33,19 @@ def board_statements() -> Iterator[tuple[str, str]]:
 
 def page_statements() -> Iterator[tuple[str, str]]:
     """Each filter alone, each two together, and all of them."""
-    names = [field.name for field in fields(ideas.IdeaFilter)] + ["parent_group"]
+    names = [field.name for field in fields(ideas.IdeaFilter)] + ["in_time", "parent_group"]
     subsets = [subset for size in (0, 1, 2, len(names)) for subset in combinations(names, size)]
+    yield from ((f"count {subset}", count_statement(subset)) for subset in subsets if "parent_group" not in subset)
     for order in ideas.ORDERS:
         for subset in subsets:
             for beyond in (False, True):
                 for backwards in (False, True):
-                    text = ideas.page_statement(order, subset, beyond=beyond, backwards=backwards)
-                    yield f"{order} {subset} beyond={beyond} backwards={backwards}", text
+                    for few in (False, True):
+                        late = order == "TRENDING" and not few
+                        text = ideas.page_statement(
+                            order, subset, beyond=beyond, backwards=backwards, few=few, limit=21, slot="odd", late=late
+                        )
+                        yield f"{order} {subset} {beyond=} {backwards=} {few=}", text
 
 
 @pytest.mark.parametrize(("made", "at_least"), [(named, 70), (board_statements, 10), (page_statements, 1_000)])
@@ -60,7 +66,7 @@ async def test_every_statement_is_one_that_postgresql_takes(
 
 async def test_every_filter_has_a_condition_and_every_condition_a_filter() -> None:
     asked = {field.name for field in fields(ideas.IdeaFilter)}
-    assert asked | {"parent_group"} == set(ideas._CONDITIONS)
+    assert asked | {"in_time", "parent_group"} == set(idea_statements.CONDITIONS)
 
 
 async def test_every_key_begins_with_the_municipality(conn: "asyncpg.Connection[asyncpg.Record]") -> None:

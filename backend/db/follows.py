@@ -66,4 +66,4 @@ async def follow_page(
     rows = await conn.fetch(
         SQL["follow_page"], municipality_id, viewer.moderates, viewer.id, followed_at, idea_id, request.limit + 1
     )
-    return page([FollowRow(row[0], IdeaRow(*list(row)[1:])) for row in rows], request)
+    return page([FollowRow(row[0], IdeaRow._make(row[1:])) for row in rows], request)

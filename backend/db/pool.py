@@ -29,6 +29,9 @@ SERVER_SETTINGS = {
     "lock_timeout": "1s",
     "idle_in_transaction_session_timeout": "10s",
     "jit": "off",
+    # Pages read some hundred rows off an index: helpers take longer to start than that, and take the other core.
+    "max_parallel_workers_per_gather": "0",
+    "random_page_cost": "1.1",
     "pg_trgm.word_similarity_threshold": "0.4",
 }
 _LOST = (

@@ -56,7 +56,7 @@ async def set_votes(conn: Connection, votes: Sequence[VoteStatement]) -> list[Vo
     )
     outcomes: dict[int, VoteOutcome] = {}
     for numbers, known, voted, strengths, cast_at, idea_there, *idea in await conn.fetch(SQL["set_votes"], *columns):
-        row = IdeaRow(*idea) if idea_there else None
+        row = IdeaRow._make(idea) if idea_there else None
         for n, number in enumerate(numbers):
             vote = VoteRow(strengths[n], cast_at[n]) if voted[n] else None
             outcomes[number] = VoteOutcome(known[n], row, voted[n] is not None, vote)

@@ -53,7 +53,7 @@ def postgres(folder: DataFolder, guard: Guard, *, durable: bool) -> Program:
         "unix_socket_permissions": "0700",
         "cluster_name": folder.mark,
         "max_connections": "100",
-        "shared_buffers": "128MB",
+        "shared_buffers": "512MB",  # at most: pages of it are taken as data are read
         "wal_level": "minimal",
         "max_wal_senders": "0",
         "max_logical_replication_workers": "0",

@@ -7,6 +7,7 @@ taken by a worker that died is taken again by another one after HEARTBEAT_SECOND
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 import asyncpg
@@ -33,6 +34,7 @@ POLL_SECONDS: Final = 1.0  # for jobs of the dead and retries; new jobs come by 
 LONGEST_WAIT_SECONDS: Final = 60.0  # between the runs of a job that keeps failing
 COMMAND_SECONDS: Final = 10.0
 HOURLY: Final = "23 * * * *"
+EVERY_MINUTE: Final = "* * * * *"
 
 log = structlog.get_logger()
 
@@ -44,7 +46,12 @@ async def enqueue(conn: Connection, name: str, payload: Payload) -> None:
 
 
 async def work(
-    database_url: str, *, jobs: Mapping[str, Job], hourly: Mapping[str, Chore], stopping: asyncio.Event
+    database_url: str,
+    *,
+    jobs: Mapping[str, Job],
+    hourly: Mapping[str, Chore],
+    every_minute: Mapping[str, Chore] = MappingProxyType({}),
+    stopping: asyncio.Event,
 ) -> None:
     """Runs jobs until `stopping` is set; those under way are finished.
 
@@ -65,8 +72,9 @@ async def work(
         queuer = PgQueuer.from_asyncpg_connection(conn)
         for name, job in jobs.items():
             queuer.entrypoint(name, on_failure="hold", accepts_context=False)(_until_it_succeeds(name, job))
-        for name, chore in hourly.items():
-            queuer.schedule(name, HOURLY, accepts_context=False)(_scheduled(chore))
+        for when, chores in ((HOURLY, hourly), (EVERY_MINUTE, every_minute)):
+            for name, chore in chores.items():
+                queuer.schedule(name, when, accepts_context=False)(_scheduled(chore))
         stopper = asyncio.create_task(_stop(queuer, stopping))
         try:
             await queuer.run(

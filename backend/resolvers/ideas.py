@@ -2,7 +2,6 @@
 
 import hashlib
 import uuid
-from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
@@ -295,24 +294,24 @@ def _edited(context: Context, row: IdeaRow, input: EditIdeaInput) -> IdeaRow:
     """The row as it shall be: absent keeps, null clears. A new theme or district may mean another owner."""
     changed = row
     if input.title is not strawberry.UNSET:
-        changed = replace(changed, title=required_text(input.title, field="title", limit=TITLE_LIMIT))
+        changed = changed._replace(title=required_text(input.title, field="title", limit=TITLE_LIMIT))
     if input.body is not strawberry.UNSET:
-        changed = replace(changed, body=optional_text(input.body, field="body", limit=BODY_LIMIT))
+        changed = changed._replace(body=optional_text(input.body, field="body", limit=BODY_LIMIT))
     theme = None if input.theme_id is strawberry.UNSET else input.theme_id
     district = None if input.district_id is strawberry.UNSET else input.district_id
     location = None if input.location is strawberry.UNSET else input.location
     theme_id, district_id, place = _place(context, theme, district, location)
     if input.location is not strawberry.UNSET:
-        changed = replace(changed, latitude=place and place[0], longitude=place and place[1])
+        changed = changed._replace(latitude=place and place[0], longitude=place and place[1])
     if input.district_id is not strawberry.UNSET:
-        changed = replace(changed, district_id=district_id)
+        changed = changed._replace(district_id=district_id)
     if input.theme_id is not strawberry.UNSET:
-        changed = replace(changed, theme_id=theme_id)
+        changed = changed._replace(theme_id=theme_id)
     if (changed.theme_id, changed.district_id) == (row.theme_id, row.district_id) or row.first_response_at:
         return changed  # once the municipality has reacted, only a TRANSFER or an ASSIGNMENT moves the case
     department = context.catalogue.themes[changed.theme_id].department_id
     post = context.catalogue.responsible_post(department, theme_id=changed.theme_id, district_id=changed.district_id)
-    return replace(changed, department_id=department, post_id=post)
+    return changed._replace(department_id=department, post_id=post)
 
 
 async def _payload(context: Context, idea_id: UUID) -> IdeaPayload:

@@ -16,7 +16,7 @@ LEFT JOIN residents AS a ON a.municipality_id = i.municipality_id AND a.id = i.a
 coalesce((
   SELECT sum(d.vote_count * (14 - ($4::date - d.day)))
   FROM tally_days AS d
-  WHERE d.municipality_id = i.municipality_id AND d.idea_id = i.id AND d.day > $4::date - 14 AND d.day <= $4::date
+  WHERE d.municipality_id = t.municipality_id AND d.idea_id = t.idea_id AND d.day > $4::date - 14 AND d.day <= $4::date
 ), 0)
 
 -- name: ideas_by_id
@@ -56,8 +56,8 @@ WITH m AS (
   INSERT INTO idea_groups (municipality_id, idea_id, group_id, position)
   SELECT municipality_id, id, $7, 1 FROM idea WHERE $7::uuid IS NOT NULL
 ), tally AS (
-  INSERT INTO idea_tallies (municipality_id, idea_id, changed_on)
-  SELECT municipality_id, id, placed_on FROM idea
+  INSERT INTO idea_tallies (municipality_id, idea_id, changed_on, even_day, odd_day)
+  SELECT municipality_id, id, placed_on, even_day(placed_on), odd_day(placed_on) FROM idea
 ), followed AS (
   INSERT INTO follows (municipality_id, resident_id, idea_id) SELECT municipality_id, $6, id FROM idea
 )
@@ -108,12 +108,26 @@ WHERE municipality_id = $1 AND idea_id = $2;
 -- Appends to the log of hiding and showing.
 INSERT INTO moderations (municipality_id, idea_id, moderator_id, hidden, reason) VALUES ($1, $2, $3, $4, $5);
 
+-- name: set_likeness
+-- How alike is alike, and how many milliseconds may be spent on finding it, until the transaction ends.
+SELECT set_config('pg_trgm.similarity_threshold', $1, true), set_config('pg_trgm.word_similarity_threshold', $2, true),
+  set_config('statement_timeout', $3, true);
+
 -- name: similar_ideas
--- Listed ideas by likeness of their titles to a text, or to a part of it, most alike first.
-SELECT greatest(similarity(lower(i.title), lower($4)), word_similarity(lower($4), lower(i.title))) AS similarity,
-  {idea_columns}
-FROM {idea_tables}
-WHERE i.municipality_id = $1 AND i.listed AND {idea_visible} AND (lower(i.title) % lower($4) OR lower($4) <% lower(i.title))
-  AND ($5::uuid IS NULL OR i.district_id = $5)
-ORDER BY similarity DESC, i.id
-LIMIT $6;
+-- Listed ideas by likeness of their titles to a text, or to a part of it, most alike first: out of the first $7 whose
+-- likeness set_likeness takes for one.
+SELECT found.similarity, idea.*
+FROM (
+  SELECT like_it.id, greatest(similarity(like_it.title, lower($4)), word_similarity(lower($4), like_it.title)) AS similarity
+  FROM (
+    SELECT i.id, lower(i.title) AS title FROM ideas AS i
+    WHERE i.municipality_id = $1 AND i.listed AND {idea_visible}
+      AND (lower(i.title) % lower($4) OR lower($4) <% lower(i.title))
+      AND ($5::uuid IS NULL OR i.district_id = $5)
+    LIMIT $7
+  ) AS like_it
+  ORDER BY similarity DESC, like_it.id
+  LIMIT $6
+) AS found
+CROSS JOIN LATERAL (SELECT {idea_columns} FROM {idea_tables} WHERE i.municipality_id = $1 AND i.id = found.id) AS idea
+ORDER BY found.similarity DESC, found.id;

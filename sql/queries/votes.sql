@@ -24,7 +24,8 @@ WITH input AS MATERIALIZED (
   SELECT i.*, i.hidden_at IS NULL AND i.status IN ('OPEN', 'UNDER_REVIEW') AS accepts_votes
   FROM (SELECT DISTINCT municipality_id, idea_id FROM input ORDER BY municipality_id, idea_id) AS n
   CROSS JOIN LATERAL (
-    SELECT {idea_columns}, i.municipality_id, i.hidden_at, t.version AS tally_version, t.changed_on, t.was_vote_count
+    SELECT {idea_columns}, i.municipality_id, i.hidden_at, t.version AS tally_version, t.changed_on, t.was_vote_count,
+      t.even_day, t.even_score, t.odd_day, t.odd_score
     FROM {idea_tables}
     WHERE i.municipality_id = n.municipality_id AND i.id = n.idea_id
     FOR NO KEY UPDATE OF i, t
@@ -52,7 +53,9 @@ WITH input AS MATERIALIZED (
     coalesce(old.voted, false) AS was_voted, old.strength AS was_strength
 ), moved AS MATERIALIZED (
   SELECT v.municipality_id, v.idea_id, c.today, (v.cast_at AT TIME ZONE c.time_zone)::date AS day, m.strength, m.change,
-    CASE WHEN m.strength >= c.vote_strength THEN m.change ELSE 0 END AS counted
+    CASE WHEN m.strength >= c.vote_strength THEN m.change ELSE 0 END AS counted,
+    greatest(14 + (v.cast_at AT TIME ZONE c.time_zone)::date - even_day(c.today), 0) AS even_weight,
+    greatest(14 + (v.cast_at AT TIME ZONE c.time_zone)::date - odd_day(c.today), 0) AS odd_weight
   FROM changed AS v
   JOIN clock AS c ON c.municipality_id = v.municipality_id
   CROSS JOIN LATERAL (
@@ -79,13 +82,15 @@ WITH input AS MATERIALIZED (
     vote_count = j.vote_count + m.counted,
     version = j.tally_version + 1, changed_xid = pg_current_xact_id()::text::bigint,
     was_vote_count = CASE WHEN j.changed_on < m.today THEN j.vote_count ELSE j.was_vote_count END,
-    changed_on = m.today
+    changed_on = m.today,
+    even_score = CASE WHEN j.even_day = even_day(m.today) THEN j.even_score + m.even ELSE j.even_score END,
+    odd_score = CASE WHEN j.odd_day = odd_day(m.today) THEN j.odd_score + m.odd ELSE j.odd_score END
   FROM judged AS j, (
     SELECT municipality_id, idea_id, today,
       coalesce(sum(change) FILTER (WHERE strength = 'DEVICE'), 0) AS device,
       coalesce(sum(change) FILTER (WHERE strength = 'EMAIL'), 0) AS email,
       coalesce(sum(change) FILTER (WHERE strength = 'STRONG'), 0) AS strong,
-      sum(counted) AS counted
+      sum(counted) AS counted, sum(counted * even_weight) AS even, sum(counted * odd_weight) AS odd
     FROM moved GROUP BY municipality_id, idea_id, today
   ) AS m
   WHERE t.municipality_id = m.municipality_id AND t.idea_id = m.idea_id
@@ -124,7 +129,9 @@ WITH m AS (
     coalesce(sum(votes) FILTER (WHERE strength = 'EMAIL'), 0) AS email,
     coalesce(sum(votes) FILTER (WHERE strength = 'STRONG'), 0) AS strong,
     coalesce(sum(votes) FILTER (WHERE strength >= m.vote_strength), 0) AS counted,
-    coalesce(sum(votes) FILTER (WHERE strength >= m.vote_strength AND day < m.today), 0) AS before
+    coalesce(sum(votes) FILTER (WHERE strength >= m.vote_strength AND day < m.today), 0) AS before,
+    coalesce(sum(votes * greatest(14 + day - even_day(m.today), 0)) FILTER (WHERE strength >= m.vote_strength AND day <= even_day(m.today)), 0) AS even,
+    coalesce(sum(votes * greatest(14 + day - odd_day(m.today), 0)) FILTER (WHERE strength >= m.vote_strength AND day <= odd_day(m.today)), 0) AS odd
   FROM votes_by_day AS b, m GROUP BY b.idea_id
 ), emptied AS (
   DELETE FROM tally_days AS d
@@ -140,6 +147,7 @@ WITH m AS (
 UPDATE idea_tallies AS t SET
   device_count = coalesce(c.device, 0), email_count = coalesce(c.email, 0), strong_count = coalesce(c.strong, 0),
   vote_count = coalesce(c.counted, 0), was_vote_count = coalesce(c.before, 0), changed_on = m.today,
+  even_day = even_day(m.today), even_score = coalesce(c.even, 0), odd_day = odd_day(m.today), odd_score = coalesce(c.odd, 0),
   version = t.version + 1, changed_xid = pg_current_xact_id()::text::bigint
 FROM m, idea_tallies AS all_tallies LEFT JOIN counted AS c ON c.idea_id = all_tallies.idea_id
 WHERE all_tallies.municipality_id = m.id AND t.municipality_id = all_tallies.municipality_id AND t.idea_id = all_tallies.idea_id;

@@ -120,7 +120,7 @@ def test_the_steps_between_statuses_are_those_of_the_contract() -> None:
         for kind in KINDS
         for after in (*STATUSES, "MERGED", "WITHDRAWN")
         if before != after
-        if _passes(draft_of(kind, after), replace(IDEA, status=before))
+        if _passes(draft_of(kind, after), IDEA._replace(status=before))
     }
     assert lawful == {
         *(("OPEN", kind, "UNDER_REVIEW") for kind in KINDS),
@@ -152,7 +152,7 @@ def _passes(draft: Draft, idea: IdeaRow) -> bool:
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_the_same_status_or_none_changes_no_status(status: str, kind: str) -> None:
-    idea = replace(IDEA, status=status)
+    idea = IDEA._replace(status=status)
     assert effect(draft_of(kind, status), idea=idea).status == status
     assert effect(draft_of(kind), idea=idea).status == status
 
@@ -163,7 +163,7 @@ def test_a_decision_needs_reasons_whatever_it_decides() -> None:
 
 
 def test_whatever_ends_in_declined_needs_reasons() -> None:
-    declined = replace(IDEA, status="DECLINED")
+    declined = IDEA._replace(status="DECLINED")
     assert refusal(Draft("PROGRESS"), idea=declined) == ("REASONS_REQUIRED", "reasons")
     assert effect(Draft("PROGRESS", reasons="As before."), idea=declined).status == "DECLINED"
 
@@ -174,7 +174,7 @@ def test_a_receipt_needs_no_reasons_and_leaves_the_owner() -> None:
 
 @pytest.mark.parametrize("status", ["WITHDRAWN", "MERGED"])
 def test_what_is_withdrawn_or_merged_takes_no_response(status: str) -> None:
-    assert refusal(Draft("RECEIPT"), idea=replace(IDEA, status=status)) == ("CLOSED", "ideaId")
+    assert refusal(Draft("RECEIPT"), idea=IDEA._replace(status=status)) == ("CLOSED", "ideaId")
 
 
 def test_only_officials_in_office_of_the_owning_department_respond() -> None:
@@ -192,7 +192,7 @@ def test_a_coordinator_responds_to_ideas_of_every_department() -> None:
 
 
 def test_who_may_not_respond_is_told_that_before_anything_else() -> None:
-    withdrawn = replace(IDEA, status="WITHDRAWN")
+    withdrawn = IDEA._replace(status="WITHDRAWN")
     assert refusal(Draft("DECISION"), idea=withdrawn, responder=Responder(GUNNAR, coordinates=False)) == (
         "NOT_ALLOWED",
         "ideaId",
@@ -213,7 +213,7 @@ def test_a_next_step_is_not_due_in_the_past() -> None:
 def test_a_transfer_goes_to_who_answers_there_for_the_ideas_theme_and_district() -> None:
     transfer = Draft("TRANSFER", to_department_id=PARKS)
     assert effect(transfer) == Effect(ERIKA, "OPEN", PARKS, HEAD_OF_PARKS)
-    assert effect(transfer, idea=replace(IDEA, district_id=DISTRICT)) == Effect(ERIKA, "OPEN", PARKS, GARDENER)
+    assert effect(transfer, idea=IDEA._replace(district_id=DISTRICT)) == Effect(ERIKA, "OPEN", PARKS, GARDENER)
 
 
 def test_a_transfer_can_name_an_official_of_the_other_department() -> None:
