@@ -9,4 +9,9 @@ VOTE_BATCH = Histogram(
     buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
 )
 BOARD_PAGES = Counter("heitto_board_pages", "Pages of boards read", ["source"])
+PUBLIC_ANSWERS = Counter(
+    "heitto_public_answers",
+    "Answers that are the same for everyone: served from the process, from Redis, made; kept ones found stale (dropped)",
+    ["how"],
+)
 BOARD_REBUILDS = Counter("heitto_board_rebuilds", "Boards of a municipality made anew")

@@ -14,6 +14,7 @@ from uuid import UUID
 from backend.cursors import Place
 from backend.db.pool import Connection
 from backend.db.statements import fill, statements
+from backend.provenance import ANY, ideas_of, note_today, noted
 
 SQL = statements("boards")
 
@@ -160,6 +161,9 @@ async def board_page(
 
 async def midnight_ranks(conn: Connection, board: Board, *, today: date, idea_ids: Sequence[UUID]) -> dict[UUID, int]:
     """The ranks of some ideas on a board as it stood at the last local midnight; those not on it are left out."""
+    note_today()
+    if sources := noted():  # votes of today don't move them; a group that comes to own an idea does
+        sources.add_list(ideas_of(board.scope_id or board.municipality_id), ANY)
     rows = await conn.fetch(
         midnight_statement(board.window), board.municipality_id, board.scope_id, today, DAYS.get(board.window), idea_ids
     )

@@ -11,6 +11,7 @@ from backend.db.ideas import IdeaRow
 from backend.db.pages import Page, PageRequest, page
 from backend.db.pool import Connection
 from backend.db.statements import statements
+from backend.provenance import note_private
 from backend.viewer import NOBODY, Viewer
 
 SQL = statements("follows")
@@ -41,6 +42,7 @@ async def set_follow(
 async def viewer_follows(
     conn: Connection, *, municipality_id: UUID, resident_id: UUID, idea_ids: Sequence[UUID]
 ) -> dict[UUID, bool]:
+    note_private()
     followed = {row[0] for row in await conn.fetch(SQL["viewer_follows"], municipality_id, resident_id, idea_ids)}
     return {idea_id: idea_id in followed for idea_id in idea_ids}
 
@@ -49,6 +51,7 @@ async def follow_page(
     conn: Connection, *, municipality_id: UUID, viewer: Viewer, request: PageRequest
 ) -> Page[FollowRow]:
     """The listed ideas the viewer follows, newest follow first; read forwards only."""
+    note_private()
     followed_at, idea_id = _AFTER_ALL, NOBODY
     if request.beyond:
         followed_at, idea_id = _EPOCH + request.beyond.key * _MICROSECOND, request.beyond.id

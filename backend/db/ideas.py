@@ -1,6 +1,8 @@
 """Ideas: rows, pages in every order, and what changes them."""
 
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from functools import cache
@@ -9,7 +11,9 @@ from uuid import UUID
 from backend.cursors import Place
 from backend.db.pages import Page, PageRequest, pages_by_parent
 from backend.db.pool import Connection
+from backend.db.public_changes import next_due
 from backend.db.statements import fill, statements
+from backend.provenance import ANY, OPEN, Span, ideas_of, note_private, note_rows, note_today, note_until, noted, votes_of
 from backend.viewer import Viewer
 
 SQL = statements("ideas")
@@ -108,6 +112,8 @@ _ORDERS = {
     "DUE_FIRST": ("i.due_at", "ASC", "ASC"),
 }
 ORDERS = tuple(_ORDERS)
+# Of the orders that votes decide, the most that one vote adds to their key.
+_VOTES_COUNT = {"MOST_VOTED": 1, "TRENDING": 14}
 _AFTER = {"ASC": ">", "DESC": "<"}
 _REVERSED = {"ASC": "DESC", "DESC": "ASC"}
 
@@ -182,6 +188,9 @@ async def idea_pages(
     place = (request.beyond.key, request.beyond.id) if request.beyond else ()
     parents = [None] if group_ids is None else list(group_ids)
     statement = page_statement(order, names, beyond=bool(place), backwards=request.backwards)
+    if filter.overdue is not None and (sources := noted()):  # before the list: what becomes late in between is told
+        seconds = await next_due(conn, municipality_id=municipality_id)
+        sources.end(math.inf if seconds is None else time.time() + seconds + 0.001)
     rows = await conn.fetch(
         statement,
         municipality_id,
@@ -194,13 +203,63 @@ async def idea_pages(
         *place,
     )
     placed = [(row[0] - 1, PlacedIdea(row[1], IdeaRow(*list(row)[2:]))) for row in rows]
+    for number, parent in enumerate(parents):
+        fetched = [row for at, row in placed if at == number]
+        _note_page(fetched, order=order, filter=filter, request=request, group_id=parent, municipality_id=municipality_id)
     return pages_by_parent(placed, len(parents), request)
+
+
+def note_ideas(rows: Iterable[IdeaRow]) -> None:
+    """Ideas that were read, with their authors' names and their clocks."""
+    if noted():
+        rows = list(rows)
+        note_rows(*(row.id for row in rows), *(row.author_id for row in rows))
+        note_until(row.due_at.timestamp() for row in rows)
+
+
+def _note_page(
+    fetched: Sequence[PlacedIdea],
+    *,
+    order: str,
+    filter: IdeaFilter,
+    request: PageRequest,
+    group_id: UUID | None,
+    municipality_id: UUID,
+) -> None:
+    sources = noted()
+    if sources is None:
+        return
+    if filter.author_id or filter.voter_id:
+        note_private()
+    note_ideas(row.idea for row in fetched)  # the one beyond the page too, by which it is known that there is more
+    span = _span(fetched, order=order, request=request)
+    voted = group_id or filter.group_id or filter.district_id or filter.theme_id
+    sources.add_list(ideas_of(voted or filter.post_id or filter.department_id or municipality_id), span)
+    if order in _VOTES_COUNT:
+        sources.add_list(votes_of(voted or municipality_id), span)
+    if order == "TRENDING":
+        note_today()
+
+
+def _span(fetched: Sequence[PlacedIdea], *, order: str, request: PageRequest) -> Span:
+    last = fetched[request.limit - 1] if len(fetched) > request.limit else None
+    if order in _VOTES_COUNT and last and not request.backwards:
+        return Span("", last.idea.id.hex, _VOTES_COUNT[order], last.key)
+    if order not in ("NEWEST", "OLDEST"):
+        return ANY
+    start, end = request.beyond and request.beyond.id.hex, last and last.idea.id.hex
+    if (order == "NEWEST") != request.backwards:
+        return Span(end or "", start or OPEN)
+    return Span(start or "", end or OPEN)
 
 
 async def ideas_by_id(conn: Connection, *, municipality_id: UUID, viewer: Viewer, ids: Sequence[UUID]) -> list[IdeaRow]:
     """Those of `ids` that the viewer may see, in any order."""
     rows = await conn.fetch(SQL["ideas_by_id"], municipality_id, viewer.moderates, viewer.id, ids)
-    return [IdeaRow(*row) for row in rows]
+    found = [IdeaRow(*row) for row in rows]
+    note_rows(*ids)
+    note_ideas(found)
+    return found
 
 
 async def idea_for_update(conn: Connection, *, municipality_id: UUID, viewer: Viewer, id: UUID) -> IdeaRow | None:
@@ -292,6 +351,7 @@ async def similar_ideas(
     conn: Connection, *, municipality_id: UUID, viewer: Viewer, text: str, district_id: UUID | None, limit: int
 ) -> list[tuple[float, IdeaRow]]:
     """Listed ideas whose titles resemble `text`, most alike first, with the likeness from 0 to 1 (trigrams)."""
+    note_private()  # what somebody types is asked once
     rows = await conn.fetch(
         SQL["similar_ideas"], municipality_id, viewer.moderates, viewer.id, text, district_id, limit
     )

@@ -8,6 +8,7 @@ from uuid import UUID
 from backend.db.ideas import IdeaRow
 from backend.db.pool import Connection
 from backend.db.statements import statements
+from backend.provenance import note_private
 
 SQL = statements("votes")
 
@@ -66,6 +67,7 @@ async def viewer_votes(
     conn: Connection, *, municipality_id: UUID, resident_id: UUID, idea_ids: Sequence[UUID]
 ) -> dict[UUID, VoteRow]:
     """The resident's standing votes, by idea."""
+    note_private()
     rows = await conn.fetch(SQL["viewer_votes"], municipality_id, resident_id, idea_ids)
     return {row[0]: VoteRow(row[1], row[2]) for row in rows}
 
