@@ -23,6 +23,7 @@ from backend.errors import HeittoError, RequestError, Unauthenticated
 from backend.gate import Gate
 from backend.graphiql import explorer, explorer_routes
 from backend.logs import set_up_logs
+from backend.metrics import UNPLANNED
 from backend.realtime.redis import REDIS_FAILURES
 from backend.resolvers.access import authorize
 from backend.services import Services, open_services
@@ -89,6 +90,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         viewer_dependent=viewer_dependent,
         list_sizes=LIST_SIZES,
         introspection=settings.introspection is Switch.ON,
+        unplanned=lambda reason: UNPLANNED.labels(reason).inc(),
     )
     gate = Gate(settings)
     pipeline = Pipeline(operations, gate, ErrorFormat(translate))

@@ -15,3 +15,4 @@ PUBLIC_ANSWERS = Counter(
     ["how"],
 )
 BOARD_REBUILDS = Counter("heitto_board_rebuilds", "Boards of a municipality made anew")
+UNPLANNED = Counter("heitto_graphql_unplanned", "Operations left to graphql-core to execute", ["reason"])

@@ -1,7 +1,8 @@
-"""Documents, parsed, validated and measured once, and their execution by graphql-core on a strawberry schema.
+"""Documents, parsed, validated, measured and planned once, and the execution of their plans on a strawberry schema.
 
 Strawberry's own `Schema.execute` runs its extensions around every operation (0.6 ms); none are used here. What it adds
-besides is kept: its executor, its two validation rules, its resolvers and converters, which live in the schema.
+besides is kept: its two validation rules, its resolvers and converters, which live in the schema. What has no plan is
+executed by graphql-core, with strawberry's executor.
 """
 
 from collections import OrderedDict
@@ -9,14 +10,13 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import isawaitable
 from math import isinf
-from typing import Any
+from typing import Any, TypeVar
 
 from graphql import (
     DocumentNode,
     ExecutionResult,
     Executor,
     GraphQLError,
-    GraphQLObjectType,
     GraphQLSchema,
     GraphQLSyntaxError,
     NoSchemaIntrospectionCustomRule,
@@ -30,19 +30,22 @@ from graphql import (
     specified_rules,
     validate,
 )
-from graphql.pyutils import AwaitableOrValue, Path
+from graphql.pyutils import AwaitableOrValue
 from graphql.validation import MaxIntrospectionDepthRule
 from strawberry import Schema
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from backend.errors import BadUserInput, QueryTooComplex, RequestError
+from backend.planned import NotPlanned, Plan, Planner
 from backend.transport.answers import MAX_ERRORS, InvalidDocument
+from backend.transport.hints import classes, hints
 from backend.transport.limits import INTROSPECTION, Limits, Measure, Ruler
 from backend.transport.payload import check_text
 
 RULES = (*specified_rules, MaxIntrospectionDepthRule, MaybeNullValidationRule, OneOfInputValidationRule)
 HIDDEN = "The document doesn't fit the schema."
+T = TypeVar("T")
 HIDDEN_VARIABLES = "The variables don't fit the document."
 
 Authorize = Callable[[str, Sequence[str], object], None]
@@ -59,6 +62,7 @@ class Operation:
     measure: Measure
     variables: tuple[str, ...]
     public: bool
+    plan: Plan | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,8 @@ class Prepared:
 @dataclass(slots=True)
 class Operations:
     """`public_fields`: root fields of Query that are the same for everyone, as long as nothing that is
-    `viewer_dependent(type, field)` is selected. `list_sizes`: bounds of plain lists, by "Type.field".
+    `viewer_dependent(type, field)` is selected. `list_sizes`: bounds of plain lists, by "Type.field". `unplanned` is
+    told why graphql-core is to execute an operation instead of its plan.
     """
 
     schema: Schema
@@ -89,16 +94,24 @@ class Operations:
     list_sizes: Mapping[str, int] = field(default_factory=dict)
     introspection: bool = True
     limits: Limits = field(default_factory=Limits)
+    unplanned: Callable[[str], None] = lambda reason: None
     _core: GraphQLSchema = field(init=False)
     _ruler: Ruler = field(init=False)
     _known: "_Known" = field(init=False)
-    _executor_class: type[Executor[Any]] = field(init=False)  # Any: graphql-core leaves it open
+    _planner: Planner = field(init=False)
 
     def __post_init__(self) -> None:
         self._core = self.schema._schema  # strawberry gives no public way to the schema that graphql-core runs
         self._ruler = Ruler(self._core, self.limits, self.list_sizes, self.viewer_dependent)
         self._known = _Known()
-        self._executor_class = type("OneByOne", (_OneByOne, self.schema.execution_context_class), {})
+        self._planner = Planner(
+            self._core,
+            hints(self.schema),
+            classes(self.schema),
+            max_coercion_errors=MAX_ERRORS,
+            hide_suggestions=not self.introspection,
+            executor_class=self.schema.execution_context_class,
+        )
 
     def prepare(self, text: str) -> Prepared:
         """Parsed, measured and validated, at most once while it is remembered; so are failures. Raises RequestError."""
@@ -162,12 +175,27 @@ class Operations:
         shared = self.public_fields | INTROSPECTION | {"__typename"}
         public = kind == "query" and not measure.viewer_dependent and shared.issuperset(measure.root_fields)
         variables = tuple(definition.variable.name.value for definition in node.variable_definitions or ())
-        return name, Operation(document, name, kind, measure, variables, public)
+        return name, Operation(document, name, kind, measure, variables, public, self._plan(document, name))
+
+    def _plan(self, document: DocumentNode, name: str | None) -> Plan | None:
+        try:
+            return self._planner.plan(document, name)
+        except NotPlanned as reason:
+            self.unplanned(str(reason))
+            return None
 
     async def execute(self, operation: Operation, variables: Mapping[str, object], context: object) -> ExecutionResult:
         """A query or mutation. Raises RequestError when nothing was executed."""
-        executor = self._executor(operation, variables, context)
-        result = execute_root_selection_set(executor)
+        self.authorize(operation.kind, operation.measure.root_fields, context)
+        if operation.plan is not None:
+            coerced = self._coerced(operation.plan.coerce(variables))
+            try:
+                planned = operation.plan.execute_coerced(coerced, None, context)
+            except NotPlanned as reason:
+                self.unplanned(str(reason))
+            else:
+                return await planned if isawaitable(planned) else planned
+        result = execute_root_selection_set(self._executor(operation, variables, context))
         return await result if isawaitable(result) else result
 
     async def subscribe(
@@ -177,7 +205,9 @@ class Operations:
 
         Raises RequestError when nothing was executed, GraphQLError when the resolver failed; events may as well.
         """
-        executor = self._executor(operation, variables, context())
+        first = context()
+        self.authorize(operation.kind, operation.measure.root_fields, first)
+        executor = self._executor(operation, variables, first)
         source = create_source_event_stream(executor)
         if isawaitable(source):
             source = await source
@@ -185,6 +215,11 @@ class Operations:
             raise (source.errors or [GraphQLError("No events.")])[0]
 
         def run(event: Executor[Any]) -> AwaitableOrValue[ExecutionResult]:  # Any: graphql-core leaves it open
+            if operation.plan is not None:
+                try:
+                    return operation.plan.execute_coerced(event.variable_values, event.root_value, context())
+                except NotPlanned as reason:
+                    self.unplanned(str(reason))
             event.context_value = context()
             return execute_subscription_event(event)
 
@@ -193,8 +228,7 @@ class Operations:
     def _executor(
         self, operation: Operation, variables: Mapping[str, object], context: object
     ) -> Executor[Any]:  # Any: as above
-        self.authorize(operation.kind, operation.measure.root_fields, context)
-        executor = self._executor_class.build(
+        executor = self.schema.execution_context_class.build(
             self._core,
             operation.document,
             context_value=context,
@@ -203,26 +237,15 @@ class Operations:
             max_coercion_errors=MAX_ERRORS,
             hide_suggestions=not self.introspection,
         )
-        if isinstance(executor, list):
+        return self._coerced(executor)
+
+    def _coerced(self, made: T | list[GraphQLError]) -> T:
+        """Raises InvalidDocument where variables don't fit."""
+        if isinstance(made, list):
             if not self.introspection:
-                executor = [GraphQLError(HIDDEN_VARIABLES, error.nodes) for error in executor]
-            raise InvalidDocument("BAD_USER_INPUT", executor[:MAX_ERRORS])
-        return executor
-
-
-class _OneByOne(Executor[Any]):  # Any: as above
-    """Mutations run their root fields one by one; where there is one, it needn't wait for others."""
-
-    def execute_fields_serially(
-        self,
-        parent_type: GraphQLObjectType,
-        source_value: object,
-        path: Path | None,
-        grouped_field_set: Any,  # Any: as graphql-core has it
-        position_context: Any,  # Any: likewise
-    ) -> AwaitableOrValue[dict[str, Any]]:
-        run = self.execute_fields if len(grouped_field_set) == 1 else super().execute_fields_serially
-        return run(parent_type, source_value, path, grouped_field_set, position_context)
+                made = [GraphQLError(HIDDEN_VARIABLES, error.nodes) for error in made]
+            raise InvalidDocument("BAD_USER_INPUT", made[:MAX_ERRORS])
+        return made
 
 
 class _Known:
