@@ -11,7 +11,7 @@ VOTE_BATCH = Histogram(
 BOARD_PAGES = Counter("heitto_board_pages", "Pages of boards read", ["source"])
 PUBLIC_ANSWERS = Counter(
     "heitto_public_answers",
-    "Answers that are the same for everyone: served from the process, from Redis, made; kept ones found stale (dropped)",
+    "Answers the same for everyone: from the process, from Redis, made; and kept ones that were found stale (dropped)",
     ["how"],
 )
 BOARD_REBUILDS = Counter("heitto_board_rebuilds", "Boards of a municipality made anew")

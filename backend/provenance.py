@@ -88,7 +88,7 @@ def note_rows(*ids: UUID | None) -> None:
 
 
 def note_until(moments: Iterable[float]) -> None:
-    """Moments just after which something reads otherwise; those that had passed when the answer was begun don't count."""
+    """Moments just after which something reads otherwise; those that had passed when it was begun don't count."""
     if sources := _noting.get():
         sources.end(min((moment for moment in moments if moment >= sources.began), default=math.inf) + 0.001)
 

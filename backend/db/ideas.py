@@ -13,7 +13,18 @@ from backend.db.pages import Page, PageRequest, pages_by_parent
 from backend.db.pool import Connection
 from backend.db.public_changes import next_due
 from backend.db.statements import fill, statements
-from backend.provenance import ANY, OPEN, Span, ideas_of, note_private, note_rows, note_today, note_until, noted, votes_of
+from backend.provenance import (
+    ANY,
+    OPEN,
+    Span,
+    ideas_of,
+    note_private,
+    note_rows,
+    note_today,
+    note_until,
+    noted,
+    votes_of,
+)
 from backend.viewer import Viewer
 
 SQL = statements("ideas")
@@ -205,7 +216,9 @@ async def idea_pages(
     placed = [(row[0] - 1, PlacedIdea(row[1], IdeaRow(*list(row)[2:]))) for row in rows]
     for number, parent in enumerate(parents):
         fetched = [row for at, row in placed if at == number]
-        _note_page(fetched, order=order, filter=filter, request=request, group_id=parent, municipality_id=municipality_id)
+        _note_page(
+            fetched, order=order, filter=filter, request=request, group_id=parent, municipality_id=municipality_id
+        )
     return pages_by_parent(placed, len(parents), request)
 
 

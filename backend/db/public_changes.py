@@ -8,6 +8,7 @@ from backend.db.statements import statements
 
 SQL = statements("public_changes")
 LARGEST = 2_000  # changes told one by one; a bulk load passes it
+STATEMENT_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,10 @@ class ChangesRead:
     rows: tuple[ChangeRow, ...] | None
 
 
-async def changes_since(conn: Connection, *, position: int, snapshot: str | None, timeout: float) -> ChangesRead:
+async def changes_since(conn: Connection, *, position: int, snapshot: str | None) -> ChangesRead:
     """What changed from a position on, less what a snapshot taken on this very connection had seen. Raises what
-    asyncpg raises, TimeoutError after `timeout` seconds."""
-    rows = await conn.fetch(SQL["changes_since"], position, snapshot, LARGEST + 1, timeout=timeout)
+    asyncpg raises, TimeoutError after STATEMENT_SECONDS."""
+    rows = await conn.fetch(SQL["changes_since"], position, snapshot, LARGEST + 1, timeout=STATEMENT_SECONDS)
     told, oldest_running, newest = rows[0][:3]
     found = [ChangeRow(row[3], row[4], row[5], row[6], row[7], tuple(row[8])) for row in rows if row[3]]
     return ChangesRead(

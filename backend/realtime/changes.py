@@ -10,7 +10,6 @@ from the position on, which may tell some changes twice.
 
 import asyncio
 import math
-import time
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -26,7 +25,6 @@ from backend.provenance import Sources, groups_of, ideas_of, votes_of
 POLL_SECONDS: Final = 0.4
 RETRY_SECONDS: Final = 0.2
 VERIFIED_SECONDS: Final = 0.9  # from the beginning of a poll
-STATEMENT_SECONDS: Final = 0.5
 WAIT_SECONDS: Final = 0.25  # for a poll, by who wants an answer; then one is made and not kept
 IDLE_SECONDS: Final = 5.0  # without a question, until polls end
 LOG_SECONDS: Final = 60.0  # of changes are remembered, for what other processes made
@@ -152,7 +150,7 @@ class Changes:
             return [row for batch in self._batches for row in batch.rows if row.xid >= position]
         try:
             async with acquire(self._pool) as conn:
-                read = await changes_since(conn, position=position, snapshot=None, timeout=STATEMENT_SECONDS)
+                read = await changes_since(conn, position=position, snapshot=None)
         except Exception as error:
             _expect(error)
             return None
@@ -184,12 +182,7 @@ class Changes:
 
     async def _read(self, conn: Connection) -> None:
         began, first = asyncio.get_running_loop().time(), not self.position
-        read = await changes_since(
-            conn,
-            position=self.position or 2**62,
-            snapshot=self._snapshot,
-            timeout=STATEMENT_SECONDS,
-        )
+        read = await changes_since(conn, position=self.position or 2**62, snapshot=self._snapshot)
         if first:
             self._covers = read.covers
         elif read.rows is None:

@@ -59,7 +59,10 @@ class UnsupportedMediaType(RequestError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A finished body. `status` is 200 when something was executed, whatever came of it. `tag` is the `etag` once made."""
+    """A finished body. `status` is 200 when something was executed, whatever came of it.
+
+    `tag` is the `etag`, once made.
+    """
 
     body: bytes
     status: int = 200

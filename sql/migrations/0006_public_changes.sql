@@ -24,21 +24,15 @@ COMMENT ON COLUMN public_changes.scope_ids IS
 -- statement is a bulk load: one row tells it.
 CREATE FUNCTION note_ideas() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF TG_OP = 'INSERT' THEN
-    IF (SELECT count(*) > 200 FROM (SELECT FROM after_rows LIMIT 201) AS some) THEN
-      INSERT INTO public_changes (municipality_id, kind) SELECT DISTINCT municipality_id, 'ALL' FROM after_rows;
-      RETURN NULL;
-    END IF;
+  IF (SELECT count(*) > 200 FROM (SELECT FROM after_rows LIMIT 201) AS few) THEN
+    INSERT INTO public_changes (municipality_id, kind) SELECT DISTINCT municipality_id, 'ALL' FROM after_rows;
+  ELSIF TG_OP = 'INSERT' THEN
     INSERT INTO public_changes (municipality_id, kind, subject_id, scope_ids)
     SELECT i.municipality_id, 'IDEA', i.id,
       array_remove(ARRAY[i.district_id, i.theme_id, i.department_id, i.post_id], NULL) || ARRAY(
         SELECT g.group_id FROM idea_groups AS g WHERE g.municipality_id = i.municipality_id AND g.idea_id = i.id)
     FROM after_rows AS i;
   ELSE
-    IF (SELECT count(*) > 200 FROM (SELECT FROM after_rows LIMIT 201) AS some) THEN
-      INSERT INTO public_changes (municipality_id, kind) SELECT DISTINCT municipality_id, 'ALL' FROM after_rows;
-      RETURN NULL;
-    END IF;
     INSERT INTO public_changes (municipality_id, kind, subject_id, scope_ids)
     SELECT i.municipality_id, 'IDEA', i.id,
       ARRAY(
@@ -59,7 +53,7 @@ FOR EACH STATEMENT EXECUTE FUNCTION note_ideas();
 
 CREATE FUNCTION note_idea_rows() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF (SELECT count(*) > 200 FROM (SELECT FROM changed_rows LIMIT 201) AS some) THEN
+  IF (SELECT count(*) > 200 FROM (SELECT FROM changed_rows LIMIT 201) AS few) THEN
     INSERT INTO public_changes (municipality_id, kind) SELECT DISTINCT municipality_id, 'ALL' FROM changed_rows;
   ELSIF TG_TABLE_NAME = 'idea_groups' THEN
     INSERT INTO public_changes (municipality_id, kind, subject_id, scope_ids)
@@ -83,7 +77,7 @@ FOR EACH STATEMENT EXECUTE FUNCTION note_idea_rows();
 
 CREATE FUNCTION note_groups() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF (SELECT count(*) > 200 FROM (SELECT FROM after_rows LIMIT 201) AS some) THEN
+  IF (SELECT count(*) > 200 FROM (SELECT FROM after_rows LIMIT 201) AS few) THEN
     INSERT INTO public_changes (municipality_id, kind) SELECT DISTINCT municipality_id, 'ALL' FROM after_rows;
   ELSIF TG_OP = 'INSERT' THEN
     INSERT INTO public_changes (municipality_id, kind, subject_id) SELECT municipality_id, 'GROUPS', id FROM after_rows;
