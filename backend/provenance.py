@@ -23,7 +23,7 @@ OPEN: Final = "~"  # after every id
 class Span(NamedTuple):
     """Which rows that are not on a page would get onto it.
 
-    By id alone (`factor` 0): those between `low` and `high`. By votes: those of which `factor` times the votes is over
+    By id alone (`factor` 0): those from `low` to `high`. By votes: those of which `factor` times the votes is over
     `floor`, or equal to it with an id before `high`; `factor` makes it a bound where the list counts otherwise.
     """
 
@@ -36,7 +36,7 @@ class Span(NamedTuple):
         if self.factor:
             bound = votes * self.factor
             return bound > self.floor or (bound == self.floor and id < self.high)
-        return self.low < id < self.high
+        return self.low <= id <= self.high
 
 
 ANY: Final = Span("", OPEN)

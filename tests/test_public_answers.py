@@ -2,24 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 import httpx2
 import orjson
 import pytest
-from graphql import GraphQLNamedType, get_named_type, is_abstract_type, is_leaf_type, is_object_type
+from graphql import GraphQLNamedType, get_named_type, is_abstract_type, is_interface_type, is_leaf_type, is_object_type
 from starlette.applications import Starlette
 
 from backend.app import create_app
 from backend.ids import global_id, parse_id
 from backend.metrics import PUBLIC_ANSWERS
-from backend.public import SHARED
+from backend.public import ASKED_ONCE, SHARED, VIEWERS
 from backend.settings import Settings
 from backend.transport.finished import FinishedAnswers
 from tests.conftest import Api
-from tests.schema_walk import SCHEMA, enum_variants, is_connection, node_types, root_fields, rows_of
+from tests.schema_walk import SCHEMA, enum_variants, is_connection, node_types, object_types, root_fields, rows_of
 from tests.test_secrecy import ARGUMENTS, Setting
 
 pytestmark = pytest.mark.anyio
@@ -40,7 +40,6 @@ class House:
     api: Api
     second: httpx2.AsyncClient
     reference: httpx2.AsyncClient
-    second_app: Starlette
 
     async def bodies(self, client: httpx2.AsyncClient, asked: list[str]) -> list[bytes]:
         answers = await asyncio.gather(*(client.post("/graphql", json={"query": query}) for query in asked))
@@ -62,17 +61,17 @@ class House:
 async def house(api: Api, settings: Settings) -> AsyncIterator[House]:
     async with AsyncExitStack() as stack:
         second, reference = create_app(settings), create_app(without_redis(settings))
-        clients = []
-        for app in (second, reference):
-            await stack.enter_async_context(app.router.lifespan_context(app))
-            transport = httpx2.ASGITransport(app=app)
-            clients.append(
-                await stack.enter_async_context(
-                    httpx2.AsyncClient(transport=transport, base_url="http://heitto.test", timeout=30)
-                )
-            )
+        clients = [await stack.enter_async_context(served(app)) for app in (second, reference)]
         reference.state.pipeline.finished = FinishedAnswers()
-        yield House(api, *clients, second)
+        yield House(api, clients[0], clients[1])
+
+
+@asynccontextmanager
+async def served(app: Starlette) -> AsyncIterator[httpx2.AsyncClient]:
+    async with app.router.lifespan_context(app):
+        transport = httpx2.ASGITransport(app=app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://heitto.test", timeout=30) as client:
+            yield client
 
 
 def without_redis(settings: Settings) -> Settings:
@@ -104,7 +103,11 @@ class Town(Setting):
         await self.api.conn.execute(statement, *values)
 
     def changes(self) -> dict[str, Callable[[], Awaitable[object]]]:
-        idea, key = self.newest, lambda: {"idempotencyKey": str(uuid4())}
+        idea = self.newest
+
+        def key() -> dict[str, str]:
+            return {"idempotencyKey": str(uuid4())}
+
         response = {"ideaId": idea, "body": "Näin on."}
         return {
             "edit": lambda: self.done("editIdea", {"ideaId": idea, "title": "Penkki rantaan"}),
@@ -169,6 +172,22 @@ class Town(Setting):
 def public(api: Api, asked: list[str]) -> list[str]:
     prepare = api.app.state.pipeline.operations.prepare
     return [query for query in asked if prepare(query).operation(None).public]
+
+
+async def test_every_field_is_the_same_for_everyone_or_is_not() -> None:
+    """A new one has to be thought about: default deny."""
+    payloads = {get_named_type(field.type).name for field in root_fields("mutation").values()}
+    left_out = {"Mutation", "Subscription", "UserError", *payloads}
+    interfaces = [type_ for type_ in SCHEMA.type_map.values() if is_interface_type(type_)]
+    there = {
+        (type_.name, name)
+        for type_ in [*object_types(), *interfaces]
+        if type_.name not in left_out
+        for name in type_.fields
+    }
+    assert there == SHARED | ASKED_ONCE | VIEWERS
+    assert len(there) == len(SHARED) + len(ASKED_ONCE) + len(VIEWERS)
+    assert {f"{owner}.{name}" for owner, name in SHARED if "viewer" in name.lower()} == set()
 
 
 async def test_whatever_changes_every_public_query_shows_it_within_a_second_in_every_process(house: House) -> None:
@@ -278,3 +297,51 @@ def more_queries(town: Town) -> list[str]:
 
 
 BOARDS = "nodes { rank score previousRank idea { id status } } pageInfo { hasNextPage }"
+
+
+async def test_only_what_may_have_changed_is_made_anew(house: House) -> None:
+    """Votes first: a page isn't touched by those in another district, nor by those too few to get onto it."""
+    api = house.api
+    here, there = (global_id("District", id) for id in list(api.catalogue.districts)[:2])
+    top = [await api.idea(districtId=here) for _ in range(3)]
+    low, low_there = await api.idea(districtId=here), await api.idea(districtId=there)
+    for token in [await api.token() for _ in range(3)]:
+        for idea in top:
+            await api.set_vote(idea, token=token)
+    await api.boards_settled()
+    await asyncio.sleep(PROMISED_SECONDS)
+
+    def board(scope: str, window: str = "ALL_TIME", after: str = "") -> str:
+        return BOARD % (2, f', window: {window}, scope: {{ districtId: "{scope}" }}{after}')
+
+    boards = [board(here), board(here, "DAY"), board(here, "TRENDING")]
+    elsewhere = board(there)
+    lists = [f"{{ ideas(first: 2, orderBy: {order}) {{ nodes {{ id }} }} }}" for order in ("OLDEST", "MOST_VOTED")]
+    newest = "{ ideas(first: 1) { nodes { id } } }"
+    page = f'{{ node(id: "{top[0]}") {{ ... on Idea {{ voteCount }} }} }}'
+    still = ["{ municipality { name } }", "{ groups(first: 5) { nodes { memberCount } } }"]
+    asked = [*boards, elsewhere, *lists, newest, page, *still]
+    await house.bodies(api.client, asked)
+    assert await house.made(asked) == []
+
+    async def made_after(change: Awaitable[object]) -> set[str]:
+        await change
+        await api.boards_settled()
+        await asyncio.sleep(PROMISED_SECONDS)
+        made = await house.made(asked)
+        await asyncio.sleep(PROMISED_SECONDS)  # what was read off a board that lagged is made once more
+        await house.bodies(api.client, asked)
+        return set(made)
+
+    token = await api.token()
+    # Below the last place of every page; lists in order of age don't care for votes.
+    assert await made_after(api.set_vote(low, token=token)) == set()
+    assert await made_after(api.set_vote(low_there, token=token)) == {elsewhere, newest}
+    assert await made_after(api.set_vote(top[0], token=token)) == {*boards, *lists, page}
+    mine = await api.token()
+    idea = await api.idea(token=mine, districtId=here)
+    await made_after(asyncio.sleep(0))
+    edited = {"ideaId": idea, "title": "Toinen"}
+    assert await made_after(api.mutate("editIdea", edited, "__typename", token=mine)) == {newest}
+    group = {"displayName": "Soutajat", "kind": "INFORMAL", "idempotencyKey": str(uuid4())}
+    assert await made_after(api.mutate("createGroup", group, "group { id }", token=token)) == {still[1]}

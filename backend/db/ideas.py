@@ -244,7 +244,9 @@ def _note_page(
         return
     if filter.author_id or filter.voter_id:
         note_private()
-    note_ideas(row.idea for row in fetched)  # the one beyond the page too, by which it is known that there is more
+    by_age = order in ("NEWEST", "OLDEST")
+    # By the one beyond the page it is known that there is more. In order of age it is enough that it is in the span.
+    note_ideas(row.idea for row in (fetched[: request.limit] if by_age else fetched))
     span = _span(fetched, order=order, request=request)
     voted = group_id or filter.group_id or filter.district_id or filter.theme_id
     sources.add_list(ideas_of(voted or filter.post_id or filter.department_id or municipality_id), span)
@@ -255,12 +257,13 @@ def _note_page(
 
 
 def _span(fetched: Sequence[PlacedIdea], *, order: str, request: PageRequest) -> Span:
-    last = fetched[request.limit - 1] if len(fetched) > request.limit else None
-    if order in _VOTES_COUNT and last and not request.backwards:
+    further = fetched[request.limit] if len(fetched) > request.limit else None
+    if order in _VOTES_COUNT and further and not request.backwards:
+        last = fetched[request.limit - 1]
         return Span("", last.idea.id.hex, _VOTES_COUNT[order], last.key)
     if order not in ("NEWEST", "OLDEST"):
         return ANY
-    start, end = request.beyond and request.beyond.id.hex, last and last.idea.id.hex
+    start, end = request.beyond and request.beyond.id.hex, further and further.idea.id.hex
     if (order == "NEWEST") != request.backwards:
         return Span(end or "", start or OPEN)
     return Span(start or "", end or OPEN)
