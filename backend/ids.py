@@ -24,6 +24,7 @@ TYPES = frozenset(
 )
 
 
+@lru_cache(maxsize=8192)
 def global_id(type_name: str, id: UUID) -> str:
     return b64encode(f"{type_name}:{id}".encode()).decode()
 

@@ -11,6 +11,7 @@ from backend.db.ideas import IdeaRow
 from backend.db.pages import Page, PageRequest, page
 from backend.db.pool import Connection
 from backend.db.statements import statements
+from backend.db.votes import VoteRow
 from backend.provenance import note_private
 from backend.viewer import NOBODY, Viewer
 
@@ -39,12 +40,22 @@ async def set_follow(
     return found
 
 
-async def viewer_follows(
+@dataclass(frozen=True, slots=True)
+class MarkRow:
+    """What a resident did to an idea: the vote that stands, and whether they follow it."""
+
+    idea_id: UUID
+    vote: VoteRow | None
+    follows: bool
+
+
+async def viewer_marks(
     conn: Connection, *, municipality_id: UUID, resident_id: UUID, idea_ids: Sequence[UUID]
-) -> dict[UUID, bool]:
+) -> list[MarkRow]:
+    """Those of the ideas that a resident votes for or follows."""
     note_private()
-    followed = {row[0] for row in await conn.fetch(SQL["viewer_follows"], municipality_id, resident_id, idea_ids)}
-    return {idea_id: idea_id in followed for idea_id in idea_ids}
+    rows = await conn.fetch(SQL["viewer_marks"], municipality_id, resident_id, idea_ids)
+    return [MarkRow(row[0], VoteRow(row[1], row[2]) if row[1] else None, row[3]) for row in rows]
 
 
 async def follow_page(

@@ -1,8 +1,8 @@
 """A municipality and its offices: small, seldom changed, so read whole and kept by `catalogues.py`."""
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from functools import cached_property
 from types import MappingProxyType
@@ -78,6 +78,8 @@ class Catalogue:
     posts: Mapping[UUID, PostRow]
     officials: Mapping[UUID, OfficialRow]
     responsibilities: Mapping[tuple[UUID, UUID | None, UUID | None], UUID]
+    made: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)  # Any: by what is asked for
+    """What others made of it, kept as long as it is."""
 
     @cached_property
     def version(self) -> str:

@@ -1,4 +1,4 @@
-"""Votes: statements written many at once, and the viewer's own."""
+"""Votes: statements written many at once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ from uuid import UUID
 from backend.db.ideas import IdeaRow
 from backend.db.pool import Connection
 from backend.db.statements import statements
-from backend.provenance import note_private
 
 SQL = statements("votes")
 
@@ -61,15 +60,6 @@ async def set_votes(conn: Connection, votes: Sequence[VoteStatement]) -> list[Vo
             vote = VoteRow(strengths[n], cast_at[n]) if voted[n] else None
             outcomes[number] = VoteOutcome(known[n], row, voted[n] is not None, vote)
     return [outcomes[number] for number in range(1, len(votes) + 1)]
-
-
-async def viewer_votes(
-    conn: Connection, *, municipality_id: UUID, resident_id: UUID, idea_ids: Sequence[UUID]
-) -> dict[UUID, VoteRow]:
-    """The resident's standing votes, by idea."""
-    note_private()
-    rows = await conn.fetch(SQL["viewer_votes"], municipality_id, resident_id, idea_ids)
-    return {row[0]: VoteRow(row[1], row[2]) for row in rows}
 
 
 async def recount(conn: Connection, *, municipality_id: UUID) -> None:

@@ -5,7 +5,8 @@ values come from: what it is given is None, FAILED, or a value; never an excepti
 """
 
 import enum
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from inspect import CO_ITERABLE_COROUTINE
 from itertools import chain, islice
 from math import isfinite
@@ -208,15 +209,22 @@ class Lists:
                 error = GraphQLError(f"Expected Iterable, but did not find one for field '{place}'.")
                 lists.append(run.fail(error, field, spot, index))
             else:
+                items: Values = []
+                iterator: Iterator[Value] = iter(())
                 try:
-                    lists.append(list(value))
+                    iterator = iter(value)
+                    items.extend(iterator)
+                    lists.append(items)
                 except Exception as error:
+                    with suppress(Exception):  # what it would have given after all may be awaitable too
+                        items.extend(iterator)
+                    run.abandon(items)
                     lists.append(run.fail(error, field, spot, index))
         return lists, waits
 
     async def _later(self, run: "Run", field: "Field", lists: Values, spot: Spot) -> Values:
         waiting = [index for index, value in enumerate(lists) if hasattr(value, "__aiter__")]
-        for index, read in zip(waiting, await run.together([_read_all(lists[at]) for at in waiting]), strict=True):
+        for index, read in zip(waiting, await run.together([_read_all(run, lists[at]) for at in waiting]), strict=True):
             lists[index] = run.fail(read, field, spot, index) if isinstance(read, Exception) else read
         out = self._flat(run, field, lists, spot)
         return out if isinstance(out, list) else await out
@@ -230,16 +238,18 @@ class Lists:
         inner = Items(spot, sizes, self._inner.nullable)
         if not items:
             return self._regrouped(lists, sizes, [])
-        if only_plain({*map(type, items)}):
-            out = self._inner.complete(run, field, items, inner)
-            if isinstance(out, list):
-                return self._regrouped(lists, sizes, out)
-        else:
-            out = self._settled(run, field, items, inner)
+        if not only_plain({*map(type, items)}):
+            if any(map(is_awaitable, items)):
+                return self._regrouped_later(lists, sizes, self._awaited(run, field, items, inner))
+            items = run.without_exceptions(field, items, inner)
+        out = self._inner.complete(run, field, items, inner)
+        if isinstance(out, list):
+            return self._regrouped(lists, sizes, out)
         return self._regrouped_later(lists, sizes, out)
 
-    async def _settled(self, run: "Run", field: "Field", items: Values, spot: Spot) -> Values:
-        out = self._inner.complete(run, field, await run.settled(field, items, spot), spot)
+    async def _awaited(self, run: "Run", field: "Field", items: Values, spot: Spot) -> Values:
+        settled = run.without_exceptions(field, await run.all_awaited(items), spot)
+        out = self._inner.complete(run, field, settled, spot)
         return out if isinstance(out, list) else await out
 
     async def _regrouped_later(self, lists: Values, sizes: Sequence[int], out: Awaitable[Values]) -> Values:
@@ -261,12 +271,16 @@ class Lists:
         return done
 
 
-async def _read_all(items: AsyncIterable[object]) -> Values | Exception:
+async def _read_all(run: "Run", given: AsyncIterable[object]) -> Values | Exception:
     """What it gives until it ends, or the error that ended it."""
-    iterator = aiter(items)
+    iterator, items = None, []
     try:
-        return [item async for item in iterator]
+        iterator = aiter(given)
+        async for item in iterator:
+            items.append(item)  # noqa: PERF401 # what was there before an error is still needed
+        return items
     except Exception as error:
+        run.abandon(items)
         close = getattr(iterator, "aclose", None)
         if close:
             try:

@@ -1,6 +1,7 @@
 """Plans: what an operation asks for, worked out once for all its executions."""
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -23,6 +24,8 @@ from graphql import (
     Visitor,
     default_field_resolver,
     default_type_resolver,
+    is_non_null_type,
+    is_required_argument,
     visit,
 )
 from graphql.execution.collect_fields import (
@@ -32,18 +35,26 @@ from graphql.execution.collect_fields import (
     collect_fields,
     collect_subfields,
 )
-from graphql.execution.values import VariableValues, get_argument_values, get_variable_values
+from graphql.execution.get_variable_signature import GraphQLVariableSignature, get_variable_signature
+from graphql.execution.values import (
+    VariableValues,
+    VariableValueSource,
+    get_argument_values,
+    get_variable_values,
+)
 from graphql.language import DirectiveNode
+from graphql.pyutils import Undefined
+from graphql.utilities.coerce_input_value import coerce_default_value
 
 from backend.planned.completion import Completer, completer
 from backend.planned.hints import Hint, Hints
+from backend.planned.inputs import CONSTANT, Coerce, Unusual, coercer, usual_variables
 from backend.planned.run import Run
 
 _CONDITIONS: Final = frozenset({"skip", "include"})
 _NOT_PLANNED: Final = frozenset({"defer", "stream", "experimental_disableErrorPropagation"})
 _NO_VARIABLES: Final = VariableValues({}, {})
 _MOST_SHAPES: Final = 32  # by which conditions hold; further ones are planned anew each time
-_CONSTANT: Final = (str, int, float, bool, type(None))
 
 
 class NotPlanned(Exception):
@@ -74,8 +85,9 @@ class Planner:
         if self.schema.get_root_type(named[0].operation) is None:
             raise NotPlanned("no such root type")
         conditions = _Conditions()
-        visit(document, conditions)
-        return Plan(self, named[0], fragments, tuple(sorted(conditions.variables)))
+        with _not_too_deep():
+            visit(document, conditions)
+            return Plan(self, named[0], fragments, tuple(sorted(conditions.variables)))
 
     def classes_of(self, type_: GraphQLObjectType) -> frozenset[type]:
         return self.classes.get(type_.name, frozenset())
@@ -87,6 +99,14 @@ class Planner:
             possible = self.schema.get_possible_types(type_)
             found = self._by_class[type_.name] = {each: one for one in possible for each in self.classes_of(one)}
         return found
+
+
+@contextmanager
+def _not_too_deep() -> Iterator[None]:
+    try:
+        yield
+    except RecursionError as error:
+        raise NotPlanned("nested too deeply") from error
 
 
 class _Conditions(Visitor):
@@ -117,12 +137,22 @@ class Plan:
     conditions: tuple[str, ...]
     _details: dict[str, FragmentDetails] = field(init=False)
     _roots: dict[tuple[bool, ...], "Block"] = field(default_factory=dict)
-    _reads_variables: bool = field(init=False)
+    _signatures: dict[str, GraphQLVariableSignature] = field(init=False)
+    _coercers: dict[str, tuple[Coerce, bool]] = field(init=False)
     prototype: Executor[Any] = field(init=False)  # Any: as above
 
     def __post_init__(self) -> None:
         self._details = {name: FragmentDetails(node) for name, node in self.fragments.items()}
-        self._reads_variables = bool(self.operation.variable_definitions)
+        signatures = [
+            get_variable_signature(self.planner.schema, node) for node in self.operation.variable_definitions or ()
+        ]
+        if any(isinstance(signature, GraphQLError) for signature in signatures):
+            raise NotPlanned("a variable that is no input")
+        self._signatures = {each.name: each for each in signatures if isinstance(each, GraphQLVariableSignature)}
+        self._coercers = {
+            name: (coercer(each.type), each.default is not None or is_non_null_type(each.type))
+            for name, each in self._signatures.items()
+        }
         self.prototype = self.planner.executor_class(
             self.planner.schema,
             dict(self.fragments),
@@ -156,8 +186,19 @@ class Plan:
 
     def coerce(self, variable_values: Mapping[str, object]) -> VariableValues | list[GraphQLError]:
         """What the operation's variables make of a caller's values, or what is wrong with them."""
-        if not self._reads_variables:
+        if not self._signatures:
             return _NO_VARIABLES
+        try:
+            coerced = usual_variables(self._coercers, variable_values)
+        except Unusual:
+            return self._coerce_unusual(variable_values)
+        sources = {
+            name: VariableValueSource(signature, variable_values.get(name, Undefined))
+            for name, signature in self._signatures.items()
+        }
+        return VariableValues(sources, coerced)
+
+    def _coerce_unusual(self, variable_values: Mapping[str, object]) -> VariableValues | list[GraphQLError]:
         return get_variable_values(
             self.planner.schema,
             self.operation.variable_definitions or (),
@@ -188,7 +229,8 @@ class Plan:
     def _root(self, variables: VariableValues) -> "Block":
         root_type = self.planner.schema.get_root_type(self.operation.operation)
         assert root_type is not None  # noqa: S101 # whoever made the plan has looked
-        collected = collect_fields(self.planner.schema, self._details, variables, root_type, self.operation)
+        with _not_too_deep():
+            collected = collect_fields(self.planner.schema, self._details, variables, root_type, self.operation)
         return Block(self, root_type, collected.grouped_field_set, variables)
 
     def below(self, type_: GraphQLObjectType, details: list[FieldDetails], variables: VariableValues) -> "Block":
@@ -245,6 +287,8 @@ class Field:
         self._conditions = variables
         self._blocks: dict[GraphQLObjectType, Block] = {}
         self._constant = self._constant_arguments()
+        self._defaults: dict[str, Any] = {}  # Any: as below
+        self._variables = None if self._constant is not None else self._only_variables()
 
     @cached_property
     def place(self) -> str:
@@ -262,6 +306,16 @@ class Field:
         """Raises GraphQLError for values that don't fit."""
         if self._constant is not None:
             return self._constant
+        if self._variables is not None:
+            values = dict(self._defaults)
+            coerced = variables.coerced
+            for name, out_name, sure in self._variables:
+                value = coerced.get(name, Undefined)
+                if value is Undefined or (sure and value is None):
+                    break
+                values[out_name] = value
+            else:
+                return values
         return get_argument_values(self.definition, self.node, variables, None, self._plan.planner.hide_suggestions)
 
     def _constant_arguments(self) -> dict[str, Any] | None:  # Any: as above
@@ -274,7 +328,25 @@ class Field:
             values = get_argument_values(self.definition, self.node, VariableValues({}, {}))
         except GraphQLError:
             return None
-        return values if all(isinstance(value, _CONSTANT) for value in values.values()) else None
+        return values if all(isinstance(value, CONSTANT) for value in values.values()) else None
+
+    def _only_variables(self) -> list[tuple[str, str, bool]] | None:
+        """Variable, argument and whether it must not be null, where every argument given is a variable. The defaults
+        of the others are kept, if nobody can change them."""
+        nodes = {argument.name.value: argument.value for argument in self.node.arguments or ()}
+        found = []
+        for name, definition in self.definition.args.items():
+            out_name = definition.out_name or name
+            node = nodes.get(name)
+            if isinstance(node, VariableNode):
+                found.append((node.name.value, out_name, is_non_null_type(definition.type)))
+            elif node is not None or is_required_argument(definition):
+                return None
+            elif (default := coerce_default_value(definition)) is not Undefined:
+                if not isinstance(default, CONSTANT):
+                    return None
+                self._defaults[out_name] = default
+        return found
 
 
 def _is_literal(node: object) -> bool:

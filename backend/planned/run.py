@@ -81,16 +81,23 @@ class Run:
             self._work()
             if self._waiting:
                 return self._serially_later(root, fields)
+            if self._nothing_left():
+                break
         return self._result(root.rows[0])
 
     async def _serially_later(self, root: Level, fields: Iterable["Field"]) -> ExecutionResult:
         await self._wait()
         for field in fields:
+            if self._nothing_left():
+                break
             self._resolve(root, field)
             self._work()
-            if self._waiting:
-                await self._wait()
+            await self._wait()
         return self._result(root.rows[0])
+
+    def _nothing_left(self) -> bool:
+        """Whether an error reaches the root: nothing more is done for an answer that is null."""
+        return any(not any(step.nullable for step in each.spot.steps(each.index)) for each in self._errors)
 
     def _work(self) -> None:
         """All levels, as far as they go without waiting."""
@@ -106,11 +113,12 @@ class Run:
             wave, self._waiting = self._waiting, []
             results = await self.together([each[0] for each in wave])
             for (_, level, field, completed), result in zip(wave, results, strict=True):
-                values = [result] * len(level.objects) if isinstance(result, Exception) else result
-                if completed:
-                    self._store(level, field, values)
+                if isinstance(result, Exception):
+                    self._settle(level, field, [result] * len(level.objects))
+                elif completed:
+                    self._store(level, field, result)
                 else:
-                    self._settle(level, field, values)
+                    self._settle(level, field, result)
             self._work()
 
     def _resolve(self, level: Level, field: "Field") -> None:
@@ -164,7 +172,7 @@ class Run:
         elif any(is_awaitable(value) for value in values):
             self._waiting.append((self.all_awaited(values), level, field, False))
         else:
-            self._complete(level, field, self._without_exceptions(field, values, self._below(level, field)))
+            self._complete(level, field, self.without_exceptions(field, values, self._below(level, field)))
 
     def _complete(self, level: Level, field: "Field", values: Values) -> None:
         out = field.completer.complete(self, field, values, self._below(level, field))
@@ -192,6 +200,12 @@ class Run:
             self._levels.append(Level(block, values, rows, spot))
         return rows
 
+    def abandon(self, values: Values) -> None:
+        """Lets what awaits among values end in the background: somebody counts on its being awaited."""
+        awaitables = [value for value in values if is_awaitable(value)]
+        if awaitables:
+            self._as_executor().settle_in_background(awaitables)
+
     async def together(self, awaitables: Sequence[Awaitable[Value]]) -> Values:
         """What all of them give: values, or the exceptions they end with."""
         if len(awaitables) == 1:
@@ -199,7 +213,7 @@ class Run:
                 return [await awaitables[0]]
             except Exception as error:
                 return [error]
-        results: Values = await gather(*awaitables, return_exceptions=True)
+        results: Values = await gather(*map(_awaited, awaitables), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException) and not isinstance(result, Exception):
                 raise result
@@ -213,10 +227,7 @@ class Run:
             values[index] = result
         return values
 
-    async def settled(self, field: "Field", values: Values, spot: Spot) -> Values:
-        return self._without_exceptions(field, await self.all_awaited(values), spot)
-
-    def _without_exceptions(self, field: "Field", values: Values, spot: Spot) -> Values:
+    def without_exceptions(self, field: "Field", values: Values, spot: Spot) -> Values:
         return [
             self.fail(value, field, spot, index) if isinstance(value, Exception) else value
             for index, value in enumerate(values)
@@ -280,6 +291,11 @@ class Run:
             self._executor.root_value = self._root_value
             self._executor.context_value = self._context_value
         return self._executor
+
+
+async def _awaited(awaitable: Awaitable[Value]) -> Value:
+    """As a coroutine: others may lack what a task needs of them, such as a hash."""
+    return await awaitable
 
 
 async def _listed(batch: Awaitable[Sequence[object]]) -> Values:

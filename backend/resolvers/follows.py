@@ -14,6 +14,5 @@ async def set_follow(info: Info, input: SetFollowInput) -> SetFollowPayload:
     async with transaction(context.pool) as conn:
         if not await follows.set_follow(conn, **context.scope, idea_id=idea_id, following=input.following):
             raise Refusal("NOT_FOUND", "subjectId")
-    context.refresh()
-    row = await context.load.idea.load(idea_id)
+    row = await context.read.idea(idea_id)
     return SetFollowPayload(subject=idea(row) if row else None)

@@ -147,8 +147,7 @@ async def _roles(context: Context, conn: Connection, group_id: UUID, *residents:
 
 
 async def _payload(context: Context, group_id: UUID) -> GroupPayload:
-    context.refresh()
-    row = await context.load.group.load(group_id)
+    row = await context.read.group(group_id)
     return GroupPayload(group=group(row) if row else None)
 
 

@@ -317,6 +317,5 @@ def _edited(context: Context, row: IdeaRow, input: EditIdeaInput) -> IdeaRow:
 
 async def _payload(context: Context, idea_id: UUID) -> IdeaPayload:
     """The idea as it stands after the commit."""
-    context.refresh()
-    row = await context.load.idea.load(idea_id)
+    row = await context.read.idea(idea_id)
     return IdeaPayload(idea=idea(row) if row else None)

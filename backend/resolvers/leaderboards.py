@@ -55,7 +55,6 @@ async def leaderboard_changed(
     request, sent = PageRequest(limit), None
     async with aclosing(context.services.hub.boards(context.municipality_id)) as wakes:
         async for _ in wakes:
-            context.refresh()
             places = (await _places(context, board, request))[:limit]
             now = [entry for entry, _ in places]
             if now != sent:
@@ -69,11 +68,11 @@ async def _places(context: Context, board: Board, request: PageRequest) -> Seque
     asked = {"today": today, "limit": request.limit + 1, "beyond": request.beyond}
     for source in (read.page, read.truth):
         entries = await source(board, **asked)  # type: ignore[arg-type] # one dict of three types
-        rows = await context.load.idea.load_many([entry.idea_id for entry in entries])
+        found = await context.read.ideas(entry.idea_id for entry in entries)
+        rows = [found.get(entry.idea_id) for entry in entries]
         if all(row and row.listed for row in rows):
             break
         # Some were hidden or withdrawn since Redis last heard: PostgreSQL knows who stands in their places.
-        context.refresh()
     return [(entry, row) for entry, row in zip(entries, rows, strict=True) if row and row.listed]
 
 

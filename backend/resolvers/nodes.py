@@ -61,8 +61,7 @@ async def idea_changed(
     sent: IdeaRow | bool | None = False
     async with aclosing(context.services.hub.idea(context.municipality_id, idea_id)) as wakes:
         async for _ in wakes:
-            context.refresh()
-            row = await context.load.idea.load(idea_id)
+            row = await context.read.idea(idea_id)
             if row != sent:
                 sent = row
                 yield idea(row) if row else None
@@ -97,19 +96,23 @@ async def _residents(info: Info, ids: Sequence[UUID]) -> list[Node | None]:
 
 
 async def _ideas(info: Info, ids: Sequence[UUID]) -> list[Node | None]:
-    return [idea(row) if row else None for row in await info.context.load.idea.load_many(ids)]
+    rows = await info.context.read.ideas(ids)
+    return [idea(rows[id]) if id in rows else None for id in ids]
 
 
 async def _groups(info: Info, ids: Sequence[UUID]) -> list[Node | None]:
-    return [group(row) if row else None for row in await info.context.load.group.load_many(ids)]
+    rows = await info.context.read.groups(ids)
+    return [group(rows[id]) if id in rows else None for id in ids]
 
 
 async def _responses(info: Info, ids: Sequence[UUID]) -> list[Node | None]:
-    return [response(row) if row else None for row in await info.context.load.response.load_many(ids)]
+    rows = await info.context.read.responses(ids)
+    return [response(rows[id]) if id in rows else None for id in ids]
 
 
 async def _notifications(info: Info, ids: Sequence[UUID]) -> list[Node | None]:
-    return [notification(row) if row else None for row in await info.context.load.notification.load_many(ids)]
+    rows = await info.context.read.notifications(ids)
+    return [notification(rows[id]) if id in rows else None for id in ids]
 
 
 _READERS: Mapping[str, Callable[[Info, list[UUID]], Awaitable[list[Node | None]]]] = {

@@ -29,7 +29,6 @@ async def mark_notifications_read(info: Info, input: MarkNotificationsReadInput)
         if not await notifications.mark_notifications_read(conn, **owner, up_to=up_to):
             raise Refusal("NOT_FOUND", "upTo")
         count = await notifications.unread_count(conn, **owner)
-    context.refresh()
     return MarkNotificationsReadPayload(unread_count=count)
 
 
@@ -45,7 +44,6 @@ async def notification_received(info: Info) -> AsyncGenerator[Notification, None
             rows = await _since(context, newest)
             for row in rows:
                 if row.id not in seen:
-                    context.refresh()
                     yield notification(row)
             seen = {row.id for row in rows}
             newest = max([newest, *seen])

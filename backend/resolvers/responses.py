@@ -70,8 +70,7 @@ async def respond_to_idea(info: Info, input: RespondToIdeaInput) -> ResponsePayl
     told = {"idea_id": idea_id, "body": body, "next_step": next_step, **asdict(draft)}
     async with transaction(context.pool) as conn:
         made = await once(context, conn, operation="respondToIdea", key=input.idempotency_key, input=told, make=make)
-    context.refresh()
-    response_row, idea_row = await context.load.response.load(made), await context.load.idea.load(idea_id)
+    response_row, idea_row = (await context.read.responses([made])).get(made), await context.read.idea(idea_id)
     return ResponsePayload(
         response=response(response_row) if response_row else None, idea=idea(idea_row) if idea_row else None
     )

@@ -20,5 +20,4 @@ async def set_vote(info: Info, input: SetVoteInput) -> SetVotePayload:
         raise Refusal("NOT_FOUND", "ideaId")
     if not outcome.judged:
         raise Refusal("CLOSED", "ideaId", reason="idea_takes_no_votes")
-    context.refresh()
     return SetVotePayload(idea=idea(outcome.idea, standing=outcome.vote))

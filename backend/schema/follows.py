@@ -6,8 +6,8 @@ import strawberry
 
 from backend.db.follows import FollowRow
 from backend.db.pages import Page
+from backend.fields import field
 from backend.schema.errors import ERRORS, UserError
-from backend.schema.fields import field
 from backend.schema.ideas import idea
 from backend.schema.nodes import Followable
 from backend.schema.pages import EDGES, NODE, NODES, Connection, Edge

@@ -1,5 +1,6 @@
 """Groups as clients see them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
@@ -7,14 +8,15 @@ from uuid import UUID
 import strawberry
 
 from backend.context import Info
-from backend.db.groups import GroupRow
-from backend.db.pages import Page
+from backend.db.groups import GroupRow, MemberRow
+from backend.db.ideas import PlacedIdea
+from backend.db.pages import Page, PageRequest
+from backend.fields import batched, field
 from backend.rules.groups import MEMBERS
 from backend.schema.enums import GroupKind, GroupRole, IdeaOrder
 from backend.schema.errors import ERRORS, UserError
-from backend.schema.fields import field
 from backend.schema.nodes import Author, Node, node_id
-from backend.schema.pages import EDGES, NODE, NODES, After, Connection, Edge, First, page_request
+from backend.schema.pages import EDGES, NODE, NODES, After, Connection, Edge, First, pages_below
 from backend.schema.residents import Resident, resident
 
 if TYPE_CHECKING:
@@ -49,44 +51,43 @@ class Group(Node, Author):
     )
     member_count: int = strawberry.field(description="Members and contacts; those PENDING are not counted.")
 
-    @field("Who is in it, longest first, for its members; null for everybody else. Contacts also see those PENDING.")
-    async def members(self, info: Info, first: First = None, after: After = None) -> GroupMemberConnection | None:
-        binding = f"group.members:{self.row.id}"
-        request = page_request(info, binding, first=first, after=after)
-        if await _viewer_role(info, self.row.id) not in MEMBERS:
-            return None
-        page = await info.context.load.group_members.load((self.row.id, request))
-        edges = [
-            GroupMemberEdge(
-                place=row.place,
-                binding=binding,
-                node=resident(row.resident_id, row.display_name),
-                role=GroupRole(row.role),
-                joined_at=row.joined_at,
-            )
-            for row in page.rows
+    @batched("Who is in it, longest first, for its members; null for everybody else. Contacts also see those PENDING.")
+    @staticmethod
+    async def members(
+        groups: Sequence["Group"], info: Info, first: First = None, after: After = None
+    ) -> list[GroupMemberConnection | None]:
+        ids, read = [each.row.id for each in groups], info.context.read
+        pages = await pages_below(
+            info, ids, "group.members", read.member_pages, _member_connection, first=first, after=after
+        )
+        roles = await read.viewer_group_roles(ids)
+        return [
+            page if roles.get(id) in MEMBERS or isinstance(page, Exception) else None
+            for id, page in zip(ids, pages, strict=True)
         ]
-        return GroupMemberConnection(ends=edges, has_previous=page.has_previous, has_next=page.has_next, edges=edges)
 
-    @field("The ideas it owns, alone or together with other groups.")
+    @batched("The ideas it owns, alone or together with other groups.")
+    @staticmethod
     async def ideas(
-        self,
+        groups: Sequence["Group"],
         info: Info,
         first: First = None,
         after: After = None,
         order_by: Annotated[IdeaOrder, strawberry.argument(description="In which order.")] = IdeaOrder.NEWEST,
-    ) -> Annotated["IdeaConnection", strawberry.lazy("backend.schema.ideas")] | None:
+    ) -> list[Annotated["IdeaConnection", strawberry.lazy("backend.schema.ideas")] | None]:
         from backend.schema.ideas import idea_connection
 
-        binding = f"group.ideas:{self.row.id}:{order_by}"
-        request = page_request(info, binding, first=first, after=after)
-        page = await info.context.load.group_ideas(order_by).load((self.row.id, request))
-        return idea_connection(page, binding)
+        async def read(ids: Sequence[UUID], request: PageRequest) -> list[Page[PlacedIdea]]:
+            return await info.context.read.group_idea_pages(ids, order_by, request)
 
-    @field("What the caller is in it; null where nothing.")
-    async def viewer_role(self, info: Info) -> GroupRole | None:
-        role = await _viewer_role(info, self.row.id)
-        return GroupRole(role) if role else None
+        ids, binding = [each.row.id for each in groups], f"group.ideas:{order_by}"
+        return await pages_below(info, ids, binding, read, idea_connection, first=first, after=after)
+
+    @batched("What the caller is in it; null where nothing.")
+    @staticmethod
+    async def viewer_role(groups: Sequence["Group"], info: Info) -> list[GroupRole | None]:
+        roles = await info.context.read.viewer_group_roles(each.row.id for each in groups)
+        return [GroupRole(roles[each.row.id]) if each.row.id in roles else None for each in groups]
 
 
 @strawberry.type(description="A group in a list.")
@@ -163,8 +164,15 @@ def group_connection(page: Page[GroupRow], binding: str) -> GroupConnection:
     return GroupConnection(ends=edges, has_previous=page.has_previous, has_next=page.has_next, edges=edges)
 
 
-async def _viewer_role(info: Info, group_id: UUID) -> str | None:
-    """What the caller is in a group; None where nothing, and for callers without an account."""
-    if info.context.viewer.resident_id is None:
-        return None
-    return await info.context.load.viewer_group_role.load(group_id)
+def _member_connection(page: Page[MemberRow], binding: str) -> GroupMemberConnection:
+    edges = [
+        GroupMemberEdge(
+            place=row.place,
+            binding=binding,
+            node=resident(row.resident_id, row.display_name),
+            role=GroupRole(row.role),
+            joined_at=row.joined_at,
+        )
+        for row in page.rows
+    ]
+    return GroupMemberConnection(ends=edges, has_previous=page.has_previous, has_next=page.has_next, edges=edges)

@@ -1,25 +1,27 @@
 """Ideas as clients see them."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from types import EllipsisType
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import strawberry
-from graphql.pyutils import AwaitableOrValue
 
 from backend.context import Info
+from backend.db.groups import GroupRow
 from backend.db.ideas import IdeaRow, PlacedIdea
 from backend.db.pages import Page
 from backend.db.votes import VoteRow
+from backend.fields import batched, field, from_row
 from backend.rules.groups import MEMBERS
 from backend.rules.ideas import ACCEPTS_VOTES
 from backend.schema.enums import IdeaStatus, IdentityStrength
-from backend.schema.fields import field
 from backend.schema.groups import Group, group
 from backend.schema.municipalities import Department, District, Official, Theme, department, district, official, theme
-from backend.schema.nodes import Author, Followable, Node, node_id
-from backend.schema.pages import EDGES, NODE, NODES, After, Connection, Edge, First
+from backend.schema.nodes import ID, Author, Followable, Node, node_id
+from backend.schema.pages import EDGES, NODE, NODES, After, Connection, Edge, First, pages_below
 from backend.schema.residents import Resident, resident
 from backend.schema.scalars import Locale
 
@@ -52,33 +54,39 @@ class StrengthCount:
 
 @strawberry.type(description="The promise. Whether it is late is judged when asked.")
 class ResponseClock:
-    reaction_due_at: datetime = strawberry.field(description="Until when the first reaction is promised.")
-    answer_due_at: datetime = strawberry.field(description="Until when the answer is promised.")
-    first_response_at: datetime | None = strawberry.field(description="When the municipality first responded.")
-    answered_at: datetime | None = strawberry.field(description="When it first decided.")
-    is_overdue: bool = strawberry.field(description="Whether a reaction or the answer is late now.")
+    row: strawberry.Private[IdeaRow]
+    reaction_due_at: datetime = from_row("Until when the first reaction is promised.")
+    answer_due_at: datetime = from_row("Until when the answer is promised.")
+    first_response_at: datetime | None = from_row("When the municipality first responded.")
+    answered_at: datetime | None = from_row("When it first decided.")
+
+    @field("Whether a reaction or the answer is late now.")
+    def is_overdue(self) -> bool:
+        return self.row.due_at < datetime.now(UTC)
 
 
 @strawberry.type(description="Something a resident or a group wants done.")
 class Idea(Node, Followable):
     row: strawberry.Private[IdeaRow]
     standing: strawberry.Private[VoteRow | EllipsisType | None]
-    number: int = strawberry.field(description="Short, for paper, codes and phone calls; unique in the municipality.")
-    title: str = strawberry.field(description="The idea in a sentence.")
-    body: str = strawberry.field(description="More about it, in plain text; may be empty.")
-    locale: Locale = strawberry.field(description="The language it is written in.")
-    status: IdeaStatus = strawberry.field(description="How far it has come.")
-    created_at: datetime = strawberry.field(description="When it was thrown.")
-    edited_at: datetime | None = strawberry.field(description="When its text or place was last edited.")
-    updated_at: datetime = strawberry.field(description="When anything but its votes last changed.")
-    version: int = strawberry.field(description="Grows with every change but votes; for `expectedVersion`.")
-    accepts_votes: bool = strawberry.field(description="Whether votes can be cast and withdrawn now.")
-    vote_count: int = strawberry.field(
-        description="Votes that count: those of the municipality's `voteStrength` and up."
+    id: strawberry.ID = from_row(ID, partial(node_id, "Idea"))
+    number: int = from_row("Short, for paper, codes and phone calls; unique in the municipality.")
+    title: str = from_row("The idea in a sentence.")
+    body: str = from_row("More about it, in plain text; may be empty.")
+    locale: Locale = from_row("The language it is written in.")
+    status: IdeaStatus = from_row("How far it has come.", IdeaStatus)
+    created_at: datetime = from_row("When it was thrown.")
+    edited_at: datetime | None = from_row("When its text or place was last edited.")
+    updated_at: datetime = from_row("When anything but its votes last changed.")
+    version: int = from_row("Grows with every change but votes; for `expectedVersion`.")
+    vote_count: int = from_row("Votes that count: those of the municipality's `voteStrength` and up.")
+    hidden_reason: str | None = from_row(
+        "Why a moderator hid it. Hidden ideas are seen by moderators and their author alone."
     )
-    hidden_reason: str | None = strawberry.field(
-        description="Why a moderator hid it. Hidden ideas are seen by moderators and their author alone."
-    )
+
+    @field("Whether votes can be cast and withdrawn now.")
+    def accepts_votes(self) -> bool:
+        return self.row.status in ACCEPTS_VOTES and self.row.hidden_reason is None
 
     @field("Where it would be.")
     def location(self) -> Location | None:
@@ -93,34 +101,32 @@ class Idea(Node, Followable):
 
     @field("When the municipality promised to answer, and did.")
     def clock(self) -> ResponseClock:
-        return ResponseClock(
-            reaction_due_at=self.row.reaction_due_at,
-            answer_due_at=self.row.answer_due_at,
-            first_response_at=self.row.first_response_at,
-            answered_at=self.row.answered_at,
-            is_overdue=self.row.due_at < datetime.now(UTC),
-        )
+        return ResponseClock(row=self.row)
 
-    # Not a coroutine where there is nothing to wait for: most ideas are a resident's, whose name is in the row.
-    @field("The resident, or the group in whose name it was thrown; null after erasure.", type=Author | None)
-    def author(self, info: Info) -> AwaitableOrValue[Author | None]:
-        if self.row.author_group_id:
-            return _group_author(info, self.row.author_group_id)
-        if self.row.author_id and self.row.author_name is not None:
-            return resident(self.row.author_id, self.row.author_name)
-        return None
+    @batched("The resident, or the group in whose name it was thrown; null after erasure.")
+    @staticmethod
+    async def author(ideas: Sequence["Idea"], info: Info) -> list[Author | None]:
+        rows = [idea.row for idea in ideas]
+        groups = await info.context.read.groups(row.author_group_id for row in rows)
+        return [_author(row, groups) for row in rows]
 
-    @field("The resident who threw it in a group's name; for members of that group, null for everybody else.")
-    async def submitted_by(self, info: Info) -> Resident | None:
-        row = self.row
-        if not (row.author_group_id and row.author_id and row.author_name):
-            return None
-        role = await info.context.load.viewer_group_role.load(row.author_group_id)
-        return resident(row.author_id, row.author_name) if role in MEMBERS else None
+    @batched("The resident who threw it in a group's name; for members of that group, null for everybody else.")
+    @staticmethod
+    async def submitted_by(ideas: Sequence["Idea"], info: Info) -> list[Resident | None]:
+        rows = [idea.row for idea in ideas]
+        roles = await info.context.read.viewer_group_roles(row.author_group_id for row in rows if row.author_name)
+        return [
+            resident(row.author_id, row.author_name)
+            if row.author_group_id and roles.get(row.author_group_id) in MEMBERS and row.author_id and row.author_name
+            else None
+            for row in rows
+        ]
 
-    @field("The groups that own it together. At most 10.")
-    async def groups(self, info: Info) -> list[Group]:
-        return [group(row) for row in await info.context.load.groups_of_idea.load(self.row.id) or ()]
+    @batched("The groups that own it together. At most 10.")
+    @staticmethod
+    async def groups(ideas: Sequence["Idea"], info: Info) -> list[list[Group]]:
+        owners = await info.context.read.groups_of_ideas(idea.row.id for idea in ideas)
+        return [[group(row) for row in owners.get(idea.row.id, ())] for idea in ideas]
 
     @field("What it is about.")
     def theme(self, info: Info) -> Theme:
@@ -130,25 +136,27 @@ class Idea(Node, Followable):
     def district(self, info: Info) -> District | None:
         return district(info, info.context.catalogue.districts[self.row.district_id]) if self.row.district_id else None
 
-    @field("The caller's own vote; null where none stands. Nobody else's vote can be read anywhere.")
-    async def viewer_vote(self, info: Info) -> Vote | None:
-        if info.context.viewer.resident_id is None:
-            return None
-        row = self.standing
-        if row is ...:
-            row = await info.context.load.viewer_vote.load(self.row.id)
-        return vote(info, row) if row else None
+    @batched("The caller's own vote; null where none stands. Nobody else's vote can be read anywhere.")
+    @staticmethod
+    async def viewer_vote(ideas: Sequence["Idea"], info: Info) -> list[Vote | None]:
+        unknown = any(idea.standing is ... for idea in ideas)
+        read = await info.context.read.viewer_votes([idea.row.id for idea in ideas]) if unknown else {}
+        standing = [read.get(idea.row.id) if idea.standing is ... else idea.standing for idea in ideas]
+        return [vote(info, row) if row else None for row in standing]
 
-    @field("Whether the caller follows it; false for callers without an account.")
-    async def viewer_follows(self, info: Info) -> bool:
-        if info.context.viewer.resident_id is None:
-            return False
-        return bool(await info.context.load.viewer_follows.load(self.row.id))
+    @batched("Whether the caller follows it; false for callers without an account.")
+    @staticmethod
+    async def viewer_follows(ideas: Sequence["Idea"], info: Info) -> list[bool]:
+        followed = await info.context.read.viewer_follows(idea.row.id for idea in ideas)
+        return [idea.row.id in followed for idea in ideas]
 
-    @field("The idea it went into.")
-    async def merged_into(self, info: Info) -> Annotated["Idea", strawberry.lazy("backend.schema.ideas")] | None:
-        row = await info.context.load.idea.load(self.row.merged_into_id) if self.row.merged_into_id else None
-        return idea(row) if row else None
+    @batched("The idea it went into.")
+    @staticmethod
+    async def merged_into(
+        ideas: Sequence["Idea"], info: Info
+    ) -> list[Annotated["Idea", strawberry.lazy("backend.schema.ideas")] | None]:
+        rows = await info.context.read.ideas(idea.row.merged_into_id for idea in ideas)
+        return [idea_of(rows, each.row.merged_into_id) for each in ideas]
 
     @field("The department that owns the case. Never none.")
     def department(self, info: Info) -> Department:
@@ -158,25 +166,28 @@ class Idea(Node, Followable):
     def responsible(self, info: Info) -> Official:
         return official(info, info.context.catalogue.holder(self.row.post_id))
 
-    @field(
+    @batched(
         "What the municipality has said and done, oldest first. Entries are never changed or removed; a correction is "
         "a new entry."
     )
+    @staticmethod
     async def responses(
-        self, info: Info, first: First = None, after: After = None
-    ) -> Annotated["ResponseConnection", strawberry.lazy("backend.schema.responses")] | None:
-        from backend.schema.responses import idea_responses
+        ideas: Sequence["Idea"], info: Info, first: First = None, after: After = None
+    ) -> list[Annotated["ResponseConnection", strawberry.lazy("backend.schema.responses")] | None]:
+        from backend.schema.responses import response_connection
 
-        return await idea_responses(info, self.row.id, first=first, after=after)
+        ids, read = [idea.row.id for idea in ideas], info.context.read.response_pages
+        return await pages_below(info, ids, "idea.responses", read, response_connection, first=first, after=after)
 
-    @field("The newest of `responses`.")
+    @batched("The newest of `responses`.")
+    @staticmethod
     async def latest_response(
-        self, info: Info
-    ) -> Annotated["Response", strawberry.lazy("backend.schema.responses")] | None:
+        ideas: Sequence["Idea"], info: Info
+    ) -> list[Annotated["Response", strawberry.lazy("backend.schema.responses")] | None]:
         from backend.schema.responses import response
 
-        row = await info.context.load.latest_response.load(self.row.id)
-        return response(row) if row else None
+        rows = await info.context.read.latest_responses(idea.row.id for idea in ideas)
+        return [response(rows[idea.row.id]) if idea.row.id in rows else None for idea in ideas]
 
 
 @strawberry.type(description="An idea in a list.")
@@ -205,9 +216,12 @@ def vote(info: Info, row: VoteRow) -> Vote:
     return Vote(cast_at=row.cast_at, strength=strength, counts=STRENGTHS.index(strength) >= STRENGTHS.index(needed))
 
 
-async def _group_author(info: Info, group_id: UUID) -> Author | None:
-    row = await info.context.load.group.load(group_id)
-    return group(row) if row else None
+def _author(row: IdeaRow, groups: Mapping[UUID, GroupRow]) -> Author | None:
+    if row.author_group_id:
+        return group(groups[row.author_group_id]) if row.author_group_id in groups else None
+    if row.author_id and row.author_name is not None:
+        return resident(row.author_id, row.author_name)
+    return None
 
 
 def idea_connection(page: Page[PlacedIdea], binding: str) -> IdeaConnection:
@@ -218,20 +232,9 @@ def idea_connection(page: Page[PlacedIdea], binding: str) -> IdeaConnection:
 def idea(row: IdeaRow, *, standing: VoteRow | EllipsisType | None = ...) -> Idea:
     """The idea a row tells of. The row must have been read for this viewer, whose vote for it is `standing` where that
     is known already."""
-    return Idea(
-        id=node_id("Idea", row.id),
-        row=row,
-        standing=standing,
-        number=row.number,
-        title=row.title,
-        body=row.body,
-        locale=Locale(row.locale),
-        status=IdeaStatus(row.status),
-        created_at=row.created_at,
-        edited_at=row.edited_at,
-        updated_at=row.updated_at,
-        version=row.version,
-        accepts_votes=row.status in ACCEPTS_VOTES and row.hidden_reason is None,
-        vote_count=row.vote_count,
-        hidden_reason=row.hidden_reason,
-    )
+    return Idea(row=row, standing=standing)
+
+
+def idea_of(rows: Mapping[UUID, IdeaRow], id: UUID | None) -> Idea | None:
+    """The idea with an id, where it is among rows that were read for the viewer."""
+    return idea(rows[id]) if id and id in rows else None

@@ -1,10 +1,13 @@
 """Leaderboards."""
 
+from collections.abc import Sequence
+from uuid import UUID
+
 import strawberry
 
 from backend.context import Info
 from backend.db.boards import Board, Entry
-from backend.schema.fields import field
+from backend.fields import batched, field
 from backend.schema.ideas import Idea
 from backend.schema.pages import EDGES, NODE, NODES, Connection, Edge
 
@@ -24,9 +27,15 @@ class LeaderboardEntry:
     score: int = strawberry.field(description="What the board counts, see `LeaderboardWindow`.")
     idea: Idea = strawberry.field(description="The idea in this place.")
 
-    @field("The rank on the same board at the last local midnight; null where it wasn't on it.")
-    async def previous_rank(self, info: Info) -> int | None:
-        return await info.context.load.previous_rank(self.board).load(self.entry.idea_id)
+    @batched("The rank on the same board at the last local midnight; null where it wasn't on it.")
+    @staticmethod
+    async def previous_rank(entries: Sequence["LeaderboardEntry"], info: Info) -> list[int | None]:
+        ranks: dict[tuple[Board, UUID], int] = {}
+        for board in {each.board for each in entries}:
+            ids = [each.entry.idea_id for each in entries if each.board == board]
+            found = await info.context.read.midnight_ranks(board, ids)
+            ranks.update({(board, id): rank for id, rank in found.items()})
+        return [ranks.get((each.board, each.entry.idea_id)) for each in entries]
 
 
 @strawberry.type(description="A place in a list of places.")

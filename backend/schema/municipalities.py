@@ -1,15 +1,19 @@
 """The municipality and its offices. All of it is in the catalogue, so nothing here reads."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, TypeAlias, TypeVar
 
 import strawberry
 
 from backend.context import Info
 from backend.db.municipalities import Catalogue, DepartmentRow, DistrictRow, OfficialRow, ThemeRow
+from backend.fields import field
 from backend.schema.enums import IdentityStrength
-from backend.schema.fields import field
 from backend.schema.nodes import Node, node_id
 from backend.schema.scalars import Locale
+
+Office: TypeAlias = DistrictRow | DepartmentRow | ThemeRow | OfficialRow
+T = TypeVar("T")
 
 
 @strawberry.type(description="A part of the municipality that people have a name for.")
@@ -43,10 +47,7 @@ class Official(Node):
     name: str = strawberry.field(description="First and last name.")
     email: str | None = strawberry.field(description="Address at work.")
     phone: str | None = strawberry.field(description="Number at work, with the country's code.")
-
-    @field("The title of the post, in the caller's language where it is translated.")
-    def title(self, info: Info) -> str:
-        return info.context.name(info.context.catalogue.posts[self.row.post_id].titles)
+    title: str = strawberry.field(description="The title of the post, in the caller's language where it is translated.")
 
     @field("The department of the post.")
     def department(self, info: Info) -> Department:
@@ -86,20 +87,42 @@ class Municipality(Node):
 
 
 def district(info: Info, row: DistrictRow) -> District:
-    return District(id=node_id("District", row.id), name=info.context.name(row.names))
+    return _made(info, row, lambda: District(id=node_id("District", row.id), name=info.context.name(row.names)))
 
 
 def department(info: Info, row: DepartmentRow) -> Department:
-    return Department(id=node_id("Department", row.id), row=row, name=info.context.name(row.names))
+    name = info.context.name
+    return _made(info, row, lambda: Department(id=node_id("Department", row.id), row=row, name=name(row.names)))
 
 
 def theme(info: Info, row: ThemeRow) -> Theme:
-    return Theme(id=node_id("Theme", row.id), row=row, name=info.context.name(row.names))
+    name = info.context.name
+    return _made(info, row, lambda: Theme(id=node_id("Theme", row.id), row=row, name=name(row.names)))
 
 
 def official(info: Info, row: OfficialRow) -> Official:
-    del info  # the same shape as its neighbours
-    return Official(id=node_id("Official", row.id), row=row, name=row.name, email=row.email, phone=row.phone)
+    posts, name = info.context.catalogue.posts, info.context.name
+    return _made(
+        info,
+        row,
+        lambda: Official(
+            id=node_id("Official", row.id),
+            row=row,
+            name=row.name,
+            email=row.email,
+            phone=row.phone,
+            title=name(posts[row.post_id].titles),
+        ),
+    )
+
+
+def _made(info: Info, row: Office, make: Callable[[], T]) -> T:
+    """The office as it is seen in the caller's language: one object for all who see it as long as the catalogue is."""
+    made, key = info.context.catalogue.made, (row.id, info.context.locale)
+    found: T | None = made.get(key)
+    if found is None:
+        found = made[key] = make()
+    return found
 
 
 def municipality(info: Info) -> Municipality:

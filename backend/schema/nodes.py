@@ -1,12 +1,14 @@
 """The interfaces, and ids."""
 
+from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 import strawberry
 
 from backend.context import Info
+from backend.fields import batched
 from backend.ids import global_id
-from backend.schema.fields import field
 
 ID = "Global, opaque and the same for ever."
 
@@ -26,8 +28,9 @@ class Author:
 class Followable:
     id: strawberry.ID = strawberry.field(description=ID)
 
-    @field("Whether the caller follows it; false for callers without an account.")
-    async def viewer_follows(self, info: Info) -> bool:
+    @batched("Whether the caller follows it; false for callers without an account.")
+    @staticmethod
+    async def viewer_follows(subjects: Sequence[Any], info: Info) -> list[bool]:  # Any: each says it for its own type
         raise TypeError("every followable says this for itself")
 
 

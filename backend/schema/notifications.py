@@ -1,5 +1,6 @@
 """What the caller was told."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import strawberry
@@ -7,10 +8,10 @@ import strawberry
 from backend.context import Info
 from backend.db.notifications import NotificationRow
 from backend.db.pages import Page
+from backend.fields import batched, field
 from backend.schema.enums import NotificationKind
 from backend.schema.errors import ERRORS, UserError
-from backend.schema.fields import field
-from backend.schema.ideas import Idea, idea
+from backend.schema.ideas import Idea, idea_of
 from backend.schema.nodes import Node, node_id
 from backend.schema.pages import EDGES, NODE, NODES, Connection, Edge
 from backend.schema.responses import Response, response
@@ -23,15 +24,18 @@ class Notification(Node):
     created_at: datetime = strawberry.field(description="When the caller was told.")
     read_at: datetime | None = strawberry.field(description="When the caller marked it as read.")
 
-    @field("The idea it is about; null while the caller may not see it.")
-    async def idea(self, info: Info) -> Idea | None:
-        row = await info.context.load.idea.load(self.row.idea_id)
-        return idea(row) if row else None
+    @batched("The idea it is about; null while the caller may not see it.")
+    @staticmethod
+    async def idea(notifications: Sequence["Notification"], info: Info) -> list[Idea | None]:
+        rows = await info.context.read.ideas(each.row.idea_id for each in notifications)
+        return [idea_of(rows, each.row.idea_id) for each in notifications]
 
-    @field("The response it is about; null where there was none, and while the caller may not see the idea.")
-    async def response(self, info: Info) -> Response | None:
-        row = await info.context.load.response.load(self.row.response_id) if self.row.response_id else None
-        return response(row) if row else None
+    @batched("The response it is about; null where there was none, and while the caller may not see the idea.")
+    @staticmethod
+    async def response(notifications: Sequence["Notification"], info: Info) -> list[Response | None]:
+        rows = await info.context.read.responses(each.row.response_id for each in notifications)
+        ids = [each.row.response_id for each in notifications]
+        return [response(rows[id]) if id in rows else None for id in ids]
 
 
 @strawberry.type(description="A notification in a list.")

@@ -1,15 +1,18 @@
 """Connections (Relay) over keyset pages."""
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
 
 import strawberry
 
 from backend.context import Info
 from backend.cursors import Place
-from backend.db.pages import PageRequest
+from backend.db.pages import Page, PageRequest
 from backend.errors import BadUserInput
-from backend.schema.fields import field
+from backend.fields import field
+
+Row = TypeVar("Row")
 
 DEFAULT_PAGE = 20
 LARGEST_PAGE = 100
@@ -67,6 +70,36 @@ class Connection:
             start_cursor=cursors[0] if cursors else None,
             end_cursor=cursors[-1] if cursors else None,
         )
+
+
+async def pages_below(
+    info: Info,
+    parents: Sequence[UUID],
+    binding: str,
+    read: Callable[[Sequence[UUID], PageRequest], Awaitable[Sequence[Page[Row]]]],
+    connection: Callable[[Page[Row], str], object],
+    *,
+    first: int | None,
+    after: str | None,
+) -> list[Any]:  # Any: a connection for each parent, or why its cursor isn't good
+    """A page below each of many parents, in a statement for all that ask for the same one. The list of each is bound
+    to `binding` and the parent's id."""
+    bindings = [f"{binding}:{parent}" for parent in parents]
+    requests: list[PageRequest | BadUserInput] = []
+    for each in bindings:
+        try:
+            requests.append(page_request(info, each, first=first, after=after))
+        except BadUserInput as error:
+            requests.append(error)
+    pages: dict[tuple[UUID, PageRequest], Page[Row]] = {}
+    for request in {each for each in requests if isinstance(each, PageRequest)}:
+        asking = [parent for parent, asked in zip(parents, requests, strict=True) if asked == request]
+        found = await read(asking, request)
+        pages.update({(parent, request): page for parent, page in zip(asking, found, strict=True)})
+    return [
+        connection(pages[parent, request], each) if isinstance(request, PageRequest) else request
+        for parent, request, each in zip(parents, requests, bindings, strict=True)
+    ]
 
 
 def page_request(

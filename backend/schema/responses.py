@@ -1,36 +1,40 @@
 """What the municipality says about an idea, in public and for good."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from uuid import UUID
+from functools import partial
 
 import strawberry
 
 from backend.context import Info
+from backend.db.pages import Page
 from backend.db.responses import ResponseRow
+from backend.fields import batched, field, from_row
 from backend.schema.enums import IdeaStatus, ResponseKind
 from backend.schema.errors import ERRORS, UserError
-from backend.schema.fields import field
-from backend.schema.ideas import Idea, idea
+from backend.schema.ideas import Idea, idea_of
 from backend.schema.municipalities import Department, Official, department, official
-from backend.schema.nodes import Node, node_id
-from backend.schema.pages import EDGES, NODE, NODES, Connection, Edge, page_request
+from backend.schema.nodes import ID, Node, node_id
+from backend.schema.pages import EDGES, NODE, NODES, Connection, Edge
 
 
 @strawberry.type(description="Something the municipality said or did about an idea. Never changed or removed.")
 class Response(Node):
     row: strawberry.Private[ResponseRow]
-    kind: ResponseKind = strawberry.field(description="What it does.")
-    body: str = strawberry.field(description="What is said, in plain text.")
-    reasons: str | None = strawberry.field(description="Why. There for every DECISION and whatever ends in DECLINED.")
-    next_step: str | None = strawberry.field(description="What the municipality does next.")
-    next_step_due_at: datetime | None = strawberry.field(description="Until when it does that.")
-    status_after: IdeaStatus = strawberry.field(description="The idea's status from then on.")
-    created_at: datetime = strawberry.field(description="When it was given.")
+    id: strawberry.ID = from_row(ID, partial(node_id, "Response"))
+    kind: ResponseKind = from_row("What it does.", ResponseKind)
+    body: str = from_row("What is said, in plain text.")
+    reasons: str | None = from_row("Why. There for every DECISION and whatever ends in DECLINED.")
+    next_step: str | None = from_row("What the municipality does next.")
+    next_step_due_at: datetime | None = from_row("Until when it does that.")
+    status_after: IdeaStatus = from_row("The idea's status from then on.", IdeaStatus)
+    created_at: datetime = from_row("When it was given.")
 
-    @field("The idea it is about.")
-    async def idea(self, info: Info) -> Idea | None:
-        row = await info.context.load.idea.load(self.row.idea_id)
-        return idea(row) if row else None
+    @batched("The idea it is about.")
+    @staticmethod
+    async def idea(responses: Sequence["Response"], info: Info) -> list[Idea | None]:
+        rows = await info.context.read.ideas(response.row.idea_id for response in responses)
+        return [idea_of(rows, response.row.idea_id) for response in responses]
 
     @field("Who gave it, also where they have left office since.")
     async def official(self, info: Info) -> Official:
@@ -110,22 +114,9 @@ class RespondToIdeaInput:
 
 def response(row: ResponseRow) -> Response:
     """The response a row tells of. The row must have been read for this viewer."""
-    return Response(
-        id=node_id("Response", row.id),
-        row=row,
-        kind=ResponseKind(row.kind),
-        body=row.body,
-        reasons=row.reasons,
-        next_step=row.next_step,
-        next_step_due_at=row.next_step_due_at,
-        status_after=IdeaStatus(row.status_after),
-        created_at=row.created_at,
-    )
+    return Response(row=row)
 
 
-async def idea_responses(info: Info, idea_id: UUID, *, first: int | None, after: str | None) -> ResponseConnection:
-    binding = f"idea.responses:{idea_id}"
-    request = page_request(info, binding, first=first, after=after)
-    page = await info.context.load.idea_responses.load((idea_id, request))
+def response_connection(page: Page[ResponseRow], binding: str) -> ResponseConnection:
     edges = [ResponseEdge(place=row.place, binding=binding, node=response(row)) for row in page.rows]
     return ResponseConnection(ends=edges, has_previous=page.has_previous, has_next=page.has_next, edges=edges)

@@ -19,7 +19,8 @@ _BCP47 = re.compile(
 
 def format_time(value: datetime) -> str:
     """RFC 3339 in UTC with milliseconds."""
-    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    utc = value if value.tzinfo is UTC else value.astimezone(UTC)
+    return f"{utc.isoformat(timespec='milliseconds')[:-6]}Z"
 
 
 def parse_time(value: object) -> datetime:

@@ -10,8 +10,8 @@ from backend.db import follows, groups, ideas, notifications
 from backend.db.ideas import IdeaFilter
 from backend.db.pool import acquire
 from backend.db.residents import ResidentRow
+from backend.fields import field
 from backend.schema.enums import IdentityStrength, Role
-from backend.schema.fields import field
 from backend.schema.follows import FollowConnection, follow_connection
 from backend.schema.groups import GroupConnection, group_connection
 from backend.schema.ideas import IdeaConnection, idea_connection

@@ -37,9 +37,9 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from backend.errors import BadUserInput, QueryTooComplex, RequestError
+from backend.fields import classes, hints
 from backend.planned import NotPlanned, Plan, Planner
 from backend.transport.answers import MAX_ERRORS, InvalidDocument
-from backend.transport.hints import classes, hints
 from backend.transport.limits import INTROSPECTION, Limits, Measure, Ruler
 from backend.transport.payload import check_text
 

@@ -18,9 +18,13 @@ WITH subject AS (
 )
 SELECT EXISTS (SELECT FROM subject);
 
--- name: viewer_follows
--- Which of the ideas a resident follows.
-SELECT idea_id FROM follows WHERE municipality_id = $1 AND resident_id = $2 AND idea_id = ANY($3::uuid[]);
+-- name: viewer_marks
+-- Those of the ideas that a resident votes for or follows, with the standing vote and whether they follow.
+SELECT n.id, v.strength::text, v.cast_at, f.idea_id IS NOT NULL
+FROM unnest($3::uuid[]) AS n (id)
+LEFT JOIN votes AS v ON v.municipality_id = $1 AND v.idea_id = n.id AND v.resident_id = $2 AND v.voted
+LEFT JOIN follows AS f ON f.municipality_id = $1 AND f.resident_id = $2 AND f.idea_id = n.id
+WHERE v.voted OR f.idea_id IS NOT NULL;
 
 -- name: follow_page
 -- The listed ideas that the viewer follows before ($4, $5), newest follow first.

@@ -105,11 +105,6 @@ FROM (
 LEFT JOIN judged AS j ON j.municipality_id = n.municipality_id AND j.id = n.idea_id
 LEFT JOIN tallied AS t ON t.municipality_id = n.municipality_id AND t.idea_id = n.idea_id;
 
--- name: viewer_votes
--- The viewer's own standing votes for some ideas.
-SELECT idea_id, strength::text, cast_at FROM votes
-WHERE municipality_id = $1 AND resident_id = $2 AND idea_id = ANY($3::uuid[]) AND voted;
-
 -- name: recount
 -- Makes every tally and day of a municipality anew from its votes; for bulk loads, inside their transaction.
 WITH m AS (
