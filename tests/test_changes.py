@@ -90,8 +90,8 @@ async def test_what_changed_while_nobody_asked_is_told_then(api: Api, feed: Chan
     began = feed.sequence
     # All connections of the feed end, as when PostgreSQL starts anew.
     ended = await api.conn.fetch(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE query LIKE '%pg_visible_in_snapshot%' AND pid <> pg_backend_pid() AND datname = current_database()"
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_current_snapshot() AS snapshot%'"
+        " AND pid <> pg_backend_pid() AND datname = current_database()"
     )
     assert ended
     await api.conn.execute(TOUCH, idea)

@@ -37,7 +37,7 @@ NEVER_PUBLIC = {
     "votes": {"set_votes", "recount"},
 }
 # Reads for commands and jobs, for signing in, and the feed itself.
-NEVER_PUBLIC_MODULES = {"idempotency", "imports", "migrate", "public_changes", "sessions"}
+NEVER_PUBLIC_MODULES = {"idempotency", "imports", "migrate", "pool", "public_changes", "sessions"}
 
 
 def reads() -> Iterator[tuple[str, str, bool]]:
