@@ -59,7 +59,6 @@ class Key:
 class Kept:
     """The answer to one question, made anew in its place when it is stale; None where there is none now."""
 
-    key: Key
     answer: Answer | None = None
     sources: Sources | None = None
     checked: int = 0
@@ -183,10 +182,10 @@ class FinishedAnswers:
     def _keep(self, key: Key, answer: Answer, sources: Sources, *, since: int) -> Answer:
         kept = self._kept.get(key)
         if kept is None:
-            kept = self._kept[key] = Kept(key)
+            kept = self._kept[key] = Kept()
         self._empty(kept)
         kept.answer, kept.sources, kept.checked, kept.used = replace(answer, tag=answer.etag), sources, since, True
-        kept.size = len(answer.body) + 100 * (len(sources.ids) + len(sources.lists)) + 1_000
+        kept.size = len(answer.body) + len(str(key.text)) + 100 * (len(sources.ids) + len(sources.lists)) + 1_000
         self._bytes += kept.size
         while len(self._kept) > self._max_answers or self._bytes > self._max_bytes:
             oldest, other = self._kept.popitem(last=False)

@@ -172,7 +172,7 @@ async def test_private_answers_and_answers_with_errors_are_not_kept() -> None:
 
 async def test_what_is_kept_is_bounded_in_number_and_bytes() -> None:
     made = list[bytes]()
-    for kept in (FinishedAnswers(toy.ToyFeed(), max_answers=2), FinishedAnswers(toy.ToyFeed(), max_bytes=2_020)):
+    for kept in (FinishedAnswers(toy.ToyFeed(), max_answers=2), FinishedAnswers(toy.ToyFeed(), max_bytes=2_030)):
         for key in ("a", "b", "c", "a"):
             await kept.get(KEYS[key], lambda: make(b"12345", made))
     assert len(made) == 8
