@@ -22,7 +22,7 @@ from backend.viewer import ANYBODY, Viewer
 _PREFIX = "bearer "
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, as all that is made for each request: it would take three times as long
 class Caller:
     """One admitted request or socket."""
 

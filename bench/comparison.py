@@ -10,19 +10,19 @@ from backend.auth.keys import load_signing_keys
 from backend.embedded.folder import secret_key, signing_key_file
 from backend.embedded.servers import Servers
 from bench import contenders, report, stack
-from bench.contenders import PEERS, Contender
+from bench.contenders import PEERS, Contender, Json
 from bench.machine import Cores
-from bench.measure import Bench, Broken, content, free_port, measure, page, running, sign_tokens
+from bench.measure import Bench, Broken, free_port, measure, page, pages, running, sign_tokens
 from bench.workloads import Workload
 
 
-def prepare(servers: Servers, folder: Path, cores: Cores) -> Bench:
+def prepare(servers: Servers, folder: Path, cores: Cores, *, limited: bool) -> Bench:
     """Data, keys and a port for a run."""
     keys = load_signing_keys(signing_key_file(folder))
     public = keys.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     (folder / "public.pem").write_bytes(public)
     data = stack.make(servers.database_url, servers.redis_url)
-    return Bench(servers, data, sign_tokens(keys, data.residents), cores, folder, free_port())
+    return Bench(servers, data, keys, sign_tokens(keys, data.residents), cores, folder, free_port(), limited)
 
 
 def environment(bench: Bench, *, pool: int | None) -> dict[str, str]:
@@ -37,8 +37,8 @@ def environment(bench: Bench, *, pool: int | None) -> dict[str, str]:
         "HEITTO_SECRET_KEY": secret_key(bench.folder),
         "HEITTO_HOST": "127.0.0.1",
         "HEITTO_PORT": str(bench.port),
-        "HEITTO_WORKERS": "1",
-        "HEITTO_RATE_LIMITS": "off",
+        "HEITTO_RATE_LIMITS": "on" if bench.limited else "off",
+        "HEITTO_TRUSTED_PROXIES": "127.0.0.1",
         "HEITTO_DEFAULT_MUNICIPALITY": "bench",
         "HEITTO_LOG_LEVEL": "warning",
         "NODE_ENV": "production",
@@ -51,36 +51,63 @@ def environment(bench: Bench, *, pool: int | None) -> dict[str, str]:
     return env if pool is None else {**env, "POOL": str(pool)}
 
 
-def checked(bench: Bench, env: dict[str, str], peers: Sequence[str], *, own: bool) -> list[Contender]:
-    """Every server that can be compared, each having answered the same page. Raises Broken."""
-    compared = [contenders.ours(env)] if own else []
+def checked(bench: Bench, env: dict[str, str], peers: Sequence[str], *, workers: Sequence[int]) -> list[Contender]:
+    """Every server that can be compared, each having answered the same pages. Raises Broken."""
+    compared = [contenders.ours(env, workers=number) for number in workers]
     compared += [PEERS[name](env) for name in peers if name != "bare"]
     expected = None
     for contender in compared:
         stack.reset(bench.data)
         with running(bench, contender):
-            found = [content(contender, page(bench, contender, signed_in=signed_in)) for signed_in in (False, True)]
+            found = pages(bench, contender)
             if expected is None:
                 expected = found
+                _check_that_all_is_shown(found)
                 (bench.folder / "page.json").write_bytes(page(bench, contender))
         if found != expected:
-            raise Broken(f"{contender.title} answers another page than {compared[0].title}: {found} {expected}")
+            different = next(pair for pair in zip(found, expected, strict=True) if pair[0] != pair[1])
+            rows = next(rows for rows in zip(*different, strict=True) if rows[0] != rows[1])
+            raise Broken(f"{contender.title} answers another page than {compared[0].title}: {rows[0]} {rows[1]}")
     if "bare" in peers and compared:
         compared.append(contenders.bare(env))
     return compared
 
 
+def _check_that_all_is_shown(pages: Sequence[Sequence[Json]]) -> None:
+    """Pages that show nothing would be equal too: each field has something to show somewhere, and nothing elsewhere."""
+    rows = [row for shown in pages[1:] for row in shown]
+    for field in ("viewerVote", "viewerFollows", "latestResponse"):
+        if len({bool(row[field]) for row in rows}) < 2:
+            raise Broken(f"the data don't tell whether {field} is right")
+    for field in ("firstResponseAt", "answeredAt", "isOverdue"):
+        if len({bool(row["clock"][field]) for row in rows}) < 2:
+            raise Broken(f"the data don't tell whether clock.{field} is right")
+
+
 def measure_all(
-    bench: Bench, compared: list[Contender], workloads: Sequence[Workload], *, seconds: int, rounds: int
+    bench: Bench,
+    compared: list[Contender],
+    workloads: Sequence[Workload],
+    *,
+    connections: Sequence[int] | None,
+    seconds: int,
+    rounds: int,
 ) -> report.Results:
     """Round after round of all servers, so that a noisy minute hits all alike. Raises Broken or load.LoadFailed."""
     results: report.Results = {}
     for workload in workloads:
-        able = [contender for contender in compared if contender.votes or not workload.signed_in]
-        for number in range(rounds):
-            for contender in able:
-                result = measure(bench, contender, workload, seconds=seconds, warmup=max(2, seconds // 3))
-                results.setdefault((workload, contender), []).append(result)
-                progress = f"{workload.key} round {number + 1}/{rounds}"
-                print(f"{progress} {contender.title}: {result.rate:,.0f}/s", flush=True)
+        numbers = connections or workload.connections
+        # Votes are counted from nothing each time; pages bear another load on the same server.
+        starts = [[number] for number in numbers] if workload.ideas else [list(numbers)]
+        for turn in range(rounds):
+            for contender in compared:
+                for start in starts if contender.takes(workload) else ():
+                    found = measure(bench, contender, workload, start, seconds=seconds, warmup=max(2, seconds // 3))
+                    for number, result in zip(start, found, strict=True):
+                        results.setdefault(report.Case(workload, number, contender), []).append(result)
+                        print(
+                            f"{workload.key} round {turn + 1}/{rounds}, {number} connections, {contender.title}: "
+                            f"{result.rate:,.0f}/s, p95 {result.p95:.1f} ms{', WRONG' if result.wrong else ''}",
+                            flush=True,
+                        )
     return results

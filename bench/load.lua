@@ -1,4 +1,4 @@
--- wrk's script: makes the statements of a plan, judges every answer, prints the figures as one line of JSON.
+-- wrk's script: makes the statements of a lane, judges every answer, prints the figures as one line of JSON.
 -- A turn advances with its answer, not with its request: what wrk sends twice is the same statement.
 local lanes = {}
 
@@ -8,18 +8,19 @@ function setup(thread)
 end
 
 function init(args)
-  plan = dofile(args[1])
-  callers = math.floor((#plan.heads - lane + plan.lanes - 1) / plan.lanes)
+  plan = dofile(args[1] .. "/shared.lua")
+  plan.heads = dofile(args[1] .. "/lane-" .. lane .. ".lua")
   turn, refused, refusal = 0, 0, ""
 end
 
 -- The rule of workloads.Plan.statement.
 function request()
-  local pass, pair = math.floor(turn / (callers * #plan.bodies)), turn % (callers * #plan.bodies)
+  local callers, subjects = #plan.heads, #plan.bodies
+  local pass, pair = math.floor(turn / (callers * subjects)), turn % (callers * subjects)
   local row, caller = math.floor(pair / callers), pair % callers
-  local subject = (row + caller * 37 + lane * 13) % #plan.bodies
+  local subject = (row + caller * 37 + lane * 13) % subjects
   local body = plan.bodies[subject + 1][pass % 2 + 1]
-  return plan.heads[caller * plan.lanes + lane + 1] .. "Content-Length: " .. #body .. "\r\n\r\n" .. body
+  return plan.heads[caller + 1] .. "Content-Length: " .. #body .. "\r\n\r\n" .. body
 end
 
 function response(status, headers, body)
@@ -40,7 +41,7 @@ function done(summary, latency)
     refused = refused + thread:get("refused")
     if thread:get("refusal") ~= "" then refusal = thread:get("refusal") end
   end
-  io.stdout:write(string.format('\n{"answered":[%s],"refused":%d,"refusal":"%s","seconds":%f,"p50":%f,"p99":%f}\n',
+  io.stdout:write(string.format('\n{"answered":[%s],"refused":%d,"refusal":"%s","seconds":%f,"p50":%f,"p95":%f,"p99":%f,"longest":%f}\n',
     table.concat(answered, ","), refused, refusal:gsub("[^%w ,.:_-]", " "), summary.duration / 1e6,
-    latency:percentile(50) / 1000, latency:percentile(99) / 1000))
+    latency:percentile(50) / 1000, latency:percentile(95) / 1000, latency:percentile(99) / 1000, latency.max / 1000))
 end

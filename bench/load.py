@@ -1,16 +1,18 @@
-"""Load over 64 connections that stay open: by wrk where it is installed, else by Python, which is slower."""
+"""Load over connections that stay open: by wrk where it is installed, else by Python, which is slower."""
 
 import asyncio
 import json
+import resource
 import shutil
 import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
-from bench.workloads import CONNECTIONS, Plan
+from bench.workloads import Plan
 
 _SCRIPT = Path(__file__).with_name("load.lua")
 _ERRORS = b'"errors":[{'  # the operation's; a payload's own are empty where all is well
@@ -24,7 +26,7 @@ class LoadFailed(Exception):
 class Figures:
     """`answered` counts the good answers of each lane (200, data, no errors), `refused` all others; `refusal` is one.
 
-    `p50` and `p99` are milliseconds.
+    `p50` to `longest` are milliseconds; `processor` is what the generator itself used, in seconds.
     """
 
     answered: list[int]
@@ -32,7 +34,10 @@ class Figures:
     refusal: str
     seconds: float
     p50: float
+    p95: float
     p99: float
+    longest: float
+    processor: float
 
     @property
     def total(self) -> int:
@@ -43,37 +48,38 @@ def generator() -> str:
     return "wrk" if shutil.which("wrk") else "Python"
 
 
-def run(plan: Plan, *, port: int, seconds: int, folder: Path) -> Figures:
+def run(plan: Plan, *, port: int, connections: int, seconds: int, folder: Path) -> Figures:
     """Raises LoadFailed."""
+    before = _used()
     if generator() == "wrk":
-        return _run_wrk(plan, port=port, seconds=seconds, folder=folder)
-    return uvloop.run(_run_python(plan, port=port, seconds=seconds))
+        found = _run_wrk(plan, port=port, connections=connections, seconds=seconds, folder=folder)
+    else:
+        found = uvloop.run(_run_python(plan, port=port, connections=connections, seconds=seconds))
+    return Figures(**found, processor=_used() - before)
 
 
-def _run_wrk(plan: Plan, *, port: int, seconds: int, folder: Path) -> Figures:
-    rendered = folder / "plan.lua"
-    heads = ",\n".join(map(json.dumps, plan.heads))
-    bodies = ",\n".join(f"{{{json.dumps(votes)}, {json.dumps(withdraws)}}}" for votes, withdraws in plan.bodies)
-    rendered.write_text(f"return {{lanes={plan.lanes}, heads={{{heads}}}, bodies={{{bodies}}}}}")
-    command: list[str | Path] = [
-        "wrk",
-        f"-t{plan.lanes}",
-        f"-c{CONNECTIONS}",
-        f"-d{seconds}s",
-        "--timeout",
-        "30s",
-        "-s",
-        _SCRIPT,
-    ]
-    done = subprocess.run(
-        [*command, f"http://127.0.0.1:{port}/graphql", "--", rendered], capture_output=True, text=True, check=False
-    )
+def _used() -> float:
+    """Processor seconds of this process and of those that it waited for."""
+    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return sum(usage.ru_utime + usage.ru_stime for usage in map(resource.getrusage, whose))
+
+
+def _run_wrk(plan: Plan, *, port: int, connections: int, seconds: int, folder: Path) -> dict[str, Any]:
+    pairs = ",\n".join(f"{{{json.dumps(votes)}, {json.dumps(withdraws)}}}" for votes, withdraws in plan.bodies)
+    (folder / "shared.lua").write_text(f"return {{bodies={{{pairs}}}}}")
+    for lane in range(plan.lanes):
+        heads = ",\n".join(map(json.dumps, plan.callers(lane)))
+        (folder / f"lane-{lane}.lua").write_text(f"return {{{heads}}}")
+    command: list[str | Path] = ["wrk", f"-t{plan.lanes}", f"-c{connections}", f"-d{seconds}s"]
+    command += ["--timeout", "30s", "-s", _SCRIPT, f"http://127.0.0.1:{port}/graphql", "--", folder]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise LoadFailed(done.stdout + done.stderr)
-    return Figures(**json.loads(done.stdout.strip().rpartition("\n")[2]))
+    found: dict[str, Any] = json.loads(done.stdout.strip().rpartition("\n")[2])
+    return found
 
 
-async def _run_python(plan: Plan, *, port: int, seconds: int) -> Figures:
+async def _run_python(plan: Plan, *, port: int, connections: int, seconds: int) -> dict[str, Any]:
     answered = [0] * plan.lanes
     waits: list[float] = []
     refusals: list[str] = []
@@ -85,26 +91,46 @@ async def _run_python(plan: Plan, *, port: int, seconds: int) -> Figures:
         try:
             while (sent := time.perf_counter()) - started < seconds:
                 writer.write(plan.request(lane, answered[lane]).encode())
-                status, body = await _answer(reader)
+                refusal = judge(*await read_answer(reader))
                 waits.append(time.perf_counter() - sent)
-                if status == 200 and b'"data":{' in body and _ERRORS not in body:
-                    answered[lane] += 1
+                if refusal:
+                    refusals.append(refusal)
                 else:
-                    shown = max(body.find(_ERRORS), 0)
-                    refusals.append(f"{status} {body[shown : shown + 300]!r}")
+                    answered[lane] += 1
         except (OSError, EOFError) as error:
             refusals.append(f"connection broken: {error}")
         finally:
             writer.close()
 
-    await asyncio.gather(*(connection(number) for number in range(CONNECTIONS)))
-    waits.sort()
-    p50, p99 = (waits[int(len(waits) * share)] * 1000 if waits else 0.0 for share in (0.50, 0.99))
-    seconds_taken = time.perf_counter() - started
-    return Figures(answered, len(refusals), refusals[-1] if refusals else "", seconds_taken, p50, p99)
+    await asyncio.gather(*(connection(number) for number in range(connections)))
+    return {
+        "answered": answered,
+        "refused": len(refusals),
+        "refusal": refusals[-1] if refusals else "",
+        "seconds": time.perf_counter() - started,
+        **percentiles(waits),
+    }
 
 
-async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+def percentiles(seconds: list[float]) -> dict[str, float]:
+    """`p50`, `p95`, `p99` and `longest` of what was waited, in milliseconds."""
+    waits = sorted(seconds) or [0.0]
+    shares = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+    return {
+        **{name: waits[int(len(waits) * share)] * 1000 for name, share in shares.items()},
+        "longest": waits[-1] * 1000,
+    }
+
+
+def judge(status: int, body: bytes) -> str:
+    """Why an answer is none; nothing where it is good."""
+    if status == 200 and b'"data":{' in body and _ERRORS not in body:
+        return ""
+    shown = max(body.find(_ERRORS), 0)
+    return f"{status} {body[shown : shown + 300]!r}"
+
+
+async def read_answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     length = head.partition(b"content-length:")[2].partition(b"\r")[0]
     return int(head.split(b" ", 2)[1]), await reader.readexactly(int(length))

@@ -13,17 +13,29 @@ _PROC = Path("/proc")
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """Where the server runs, and where everything else does. Both None where a process can't be pinned."""
+    """Where a server of one worker runs, where one of two does, and everything else. All None where a process can't
+    be pinned. With two cores, two workers share theirs with the load."""
 
     server: frozenset[int] | None
+    pair: frozenset[int] | None
     others: frozenset[int] | None
+
+    @property
+    def apart(self) -> bool:
+        """Whether two workers have cores to themselves."""
+        return self.pair is not None and self.others is not None and not self.pair & self.others
+
+    def of(self, workers: int) -> frozenset[int] | None:
+        return self.server if workers == 1 else self.pair
 
 
 def choose_cores() -> Cores:
     if not hasattr(os, "sched_setaffinity"):
-        return Cores(None, None)
-    first, *rest = sorted(os.sched_getaffinity(0))
-    return Cores(frozenset({first}), frozenset({rest[0]})) if rest else Cores(None, None)
+        return Cores(None, None, None)
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) == 1:
+        return Cores(None, None, None)
+    return Cores(frozenset(cores[:1]), frozenset(cores[:2]), frozenset(cores[2:3] or cores[1:2]))
 
 
 @contextmanager
@@ -63,9 +75,13 @@ def describe(cores: Cores) -> dict[str, object]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "pinned": cores.server is not None,
+        "two workers apart from the load": cores.apart,
         "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": platform.python_version(),
-        **{name: version(name) for name in ("granian", "uvloop", "starlette", "asyncpg", "strawberry-graphql")},
+        **{
+            name: version(name)
+            for name in ("granian", "uvloop", "starlette", "asyncpg", "graphql-core", "strawberry-graphql")
+        },
     }
 
 

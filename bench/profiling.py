@@ -12,7 +12,7 @@ from pathlib import Path
 from bench import load, stack
 from bench.contenders import Contender
 from bench.measure import Bench, plan_for, running
-from bench.workloads import Workload
+from bench.workloads import QUICK_CONNECTIONS, Workload
 
 _SHOWN = 40
 
@@ -28,12 +28,13 @@ def run(bench: Bench, contender: Contender, workload: Workload, *, seconds: int)
     else:
         command = [sys.executable, "-m", "bench.profiled", output]
     stack.reset(bench.data)
-    with running(bench, replace(contender, command=command)) as process:
-        plan = plan_for(bench, contender, workload, range(len(bench.tokens) if workload.signed_in else 1))
-        figures = load.run(plan, port=bench.port, seconds=seconds, folder=bench.folder)
-        process.send_signal(signal.SIGINT if spy else signal.SIGTERM)
+    connections = QUICK_CONNECTIONS[0]
+    with running(bench, replace(contender, command=command)) as server:
+        plan = plan_for(bench, contender, workload, range(len(bench.tokens)), connections=connections)
+        figures = load.run(plan, port=bench.port, connections=connections, seconds=seconds, folder=bench.folder)
+        server.process.send_signal(signal.SIGINT if spy else signal.SIGTERM)
         try:
-            process.wait(30)
+            server.process.wait(30)
         except subprocess.TimeoutExpired:
             print("the profiler didn't end by itself")
     print(

@@ -30,7 +30,7 @@ from backend.viewer import Viewer
 SQL = statements("ideas")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, though nobody writes to it: a row of 30 columns would take four times as long
 class IdeaRow:
     """`author_name` is the submitting resident's; `due_at` is in the year 9999 where nothing is due."""
 

@@ -45,6 +45,7 @@ class Failed:
 
 
 FAILED: Final = Failed()
+_NOTHING: Final = frozenset({NoneType, Failed})
 MAX_INT: Final = 2**31 - 1
 MIN_INT: Final = -(2**31)
 _MOST_TYPES: Final = 10_000
@@ -299,14 +300,8 @@ class Objects:
         self._type = type_
 
     def complete(self, run: "Run", field: "Field", values: Values, spot: Spot) -> Values | Awaitable[Values]:
-        if self._type.is_type_of is None or {*map(type, values)} <= run.plan.planner.classes_of(self._type):
-            return self.rows(run, field, values, spot)
-        return self.checked(run, field, values, spot)
-
-    def checked(self, run: "Run", field: "Field", values: Values, spot: Spot) -> Values | Awaitable[Values]:
-        """Rows for those that `is_type_of` agrees to."""
         says = self._type.is_type_of
-        if says is None:
+        if says is None or {*map(type, values)} - _NOTHING <= run.plan.planner.classes_of(self._type):
             return self.rows(run, field, values, spot)
         answers: Values = []
         for index, value in enumerate(values):
@@ -317,7 +312,7 @@ class Objects:
                 answers.append(says(value, run.info(field, spot, index)))
             except Exception as error:
                 answers.append(error)
-        if any(is_awaitable(answer) for answer in answers):
+        if any(map(is_awaitable, answers)):
             return self._later(run, field, values, answers, spot)
         return self._agreed(run, field, values, answers, spot)
 
@@ -359,7 +354,10 @@ class Abstract:
 
     def complete(self, run: "Run", field: "Field", values: Values, spot: Spot) -> Values | Awaitable[Values]:
         by_class = run.plan.planner.types_by_class(self._type)
-        types: Values = []
+        types: Values = [by_class.get(type(value)) for value in values]
+        if None not in types:
+            return self._split(run, field, values, types, spot)
+        types.clear()
         for index, value in enumerate(values):
             known = by_class.get(type(value))
             if known is not None or value is None or value is FAILED or value is Undefined:
@@ -369,7 +367,7 @@ class Abstract:
                 types.append(self._resolve_type(value, run.info(field, spot, index), self._type))
             except Exception as error:
                 types.append(error)
-        if any(is_awaitable(type_) for type_ in types):
+        if any(map(is_awaitable, types)):
             return self._later(run, field, values, types, spot)
         return self._split(run, field, values, types, spot)
 
@@ -380,6 +378,8 @@ class Abstract:
     def _split(
         self, run: "Run", field: "Field", values: Values, types: Values, spot: Spot
     ) -> Values | Awaitable[Values]:
+        if len({*map(id, types)}) == 1 and isinstance(types[0], GraphQLObjectType):
+            return self._of(types[0]).complete(run, field, values, spot)
         by_type: dict[GraphQLObjectType, list[int]] = {}
         out: Values = [None if value is Undefined else value for value in values]
         for index, (value, type_) in enumerate(zip(values, types, strict=True)):
@@ -395,8 +395,6 @@ class Abstract:
                 out[index] = run.fail(error, field, spot, index)
         parts = []
         for type_, indices in by_type.items():
-            if len(indices) == len(values):
-                return self._of(type_).complete(run, field, values, spot)
             part = self._of(type_).complete(run, field, [values[i] for i in indices], Some(spot, indices))
             parts.append((indices, part))
         if all(isinstance(part, list) for _, part in parts):

@@ -202,7 +202,7 @@ class Run:
 
     def abandon(self, values: Values) -> None:
         """Lets what awaits among values end in the background: somebody counts on its being awaited."""
-        awaitables = [value for value in values if is_awaitable(value)]
+        awaitables: list[Awaitable[Value]] = [_awaited(value) for value in values if is_awaitable(value)]
         if awaitables:
             self._as_executor().settle_in_background(awaitables)
 

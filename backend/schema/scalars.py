@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NewType
 
 import strawberry
@@ -17,6 +18,7 @@ _BCP47 = re.compile(
 )
 
 
+@lru_cache(maxsize=8192)
 def format_time(value: datetime) -> str:
     """RFC 3339 in UTC with milliseconds."""
     utc = value if value.tzinfo is UTC else value.astimezone(UTC)

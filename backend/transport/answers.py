@@ -57,7 +57,7 @@ class UnsupportedMediaType(RequestError):
     code, status = "UNSUPPORTED_MEDIA_TYPE", 415
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, as all that is made for each request: it would take three times as long
 class Answer:
     """A finished body. `status` is 200 when something was executed, whatever came of it.
 

@@ -10,7 +10,7 @@ from starlette.types import Message, Receive, Scope, Send
 from backend.errors import BadUserInput
 from backend.transport.answers import Answer, InvalidDocument, MethodNotAllowed
 from backend.transport.incoming import JSON, Headers, admit, check_content, negotiate, read_body, read_query_string
-from backend.transport.payload import read_json, read_payload
+from backend.transport.payload import read_body_payload
 from backend.transport.pipeline import Pipeline, Request, request_id
 
 GRAPHQL_JSON = "application/graphql-response+json"
@@ -54,7 +54,7 @@ class GraphQLOverHTTP:
             recalled = await self._pipeline.recall(caller, text)
             public = recalled is not None
             if recalled is None:
-                payload = read_payload(read_json(body)) if method == "POST" else read_query_string(scope)
+                payload = read_body_payload(body) if method == "POST" else read_query_string(scope)
                 request = await self._pipeline.accept(caller, payload, name)
                 check_kind(request, method)
                 recalled = await self._pipeline.answer(request)

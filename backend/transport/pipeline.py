@@ -33,7 +33,7 @@ def request_id(proposed: str | None) -> str:
     return proposed if proposed and _REQUEST_ID.fullmatch(proposed) else os.urandom(8).hex()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, as all that is made for each request: it would take three times as long
 class Request:
     """An operation that may run: prepared, within the caller's limits, and paid for."""
 

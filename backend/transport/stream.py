@@ -26,7 +26,7 @@ from backend.transport.incoming import (
     read_body,
     read_parameters,
 )
-from backend.transport.payload import read_json, read_payload
+from backend.transport.payload import read_body_payload
 from backend.transport.pipeline import Pipeline, only, request_id
 
 EVENT_STREAM = "text/event-stream"
@@ -54,7 +54,7 @@ class GraphQLOverSSE:
                 check_content(headers)
                 body = await read_body(headers, receive)
                 caller = await admit(self._pipeline.gate, headers)
-                payload = read_payload(read_json(body))
+                payload = read_body_payload(body)
             else:
                 parameters = query_parameters(scope)
                 caller = await admit(self._pipeline.gate, headers, municipality=parameters.pop("municipality", None))

@@ -2,38 +2,45 @@
 -- Statements of many residents at once, at most one by resident and idea: judges each under its idea's row lock, writes
 -- vote, day and tally together, and answers the state that stands, a row an idea. Locks residents (shared), then ideas, each in the
 -- order of their ids, so that no two batches wait for each other in a ring.
+--
+-- One plan serves every size. Its arrays are wrapped in SELECT, so that PostgreSQL doesn't look into them: it would plan
+-- each batch for itself, which takes longer than to run it. LATERAL with a lock inside can't be turned into a join of whole
+-- tables, and lets the planner expect as many ideas as statements: it then joins by hash, and not each with each.
 WITH input AS MATERIALIZED (
-  SELECT *
-  FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::boolean[], $5::timestamptz[], $6::vote_channel[])
-    WITH ORDINALITY AS n (municipality_id, idea_id, resident_id, voted, decided_at, channel, number)
-), voters AS MATERIALIZED (
-  SELECT r.municipality_id, r.id, r.strength
-  FROM residents AS r JOIN (SELECT DISTINCT municipality_id, resident_id FROM input) AS n
-    ON r.municipality_id = n.municipality_id AND r.id = n.resident_id
-  ORDER BY r.municipality_id, r.id
-  FOR SHARE OF r
+  SELECT n.*, r.strength
+  FROM (
+    SELECT *
+    FROM unnest((SELECT $1::uuid[]), (SELECT $2::uuid[]), (SELECT $3::uuid[]), (SELECT $4::boolean[]),
+        (SELECT $5::timestamptz[]), (SELECT $6::vote_channel[]))
+      WITH ORDINALITY AS n (municipality_id, idea_id, resident_id, voted, decided_at, channel, number)
+    ORDER BY municipality_id, resident_id
+  ) AS n
+  LEFT JOIN LATERAL (
+    SELECT r.strength FROM residents AS r
+    WHERE r.municipality_id = n.municipality_id AND r.id = n.resident_id
+    FOR SHARE
+  ) AS r ON true
 ), judged AS MATERIALIZED (
-  SELECT {idea_columns}, i.municipality_id, i.hidden_at,
-    t.version AS tally_version, t.changed_on, t.was_vote_count,
-    i.hidden_at IS NULL AND i.status IN ('OPEN', 'UNDER_REVIEW') AS accepts_votes
-  FROM {idea_tables}
-  JOIN (SELECT DISTINCT municipality_id, idea_id FROM input) AS n
-    ON i.municipality_id = n.municipality_id AND i.id = n.idea_id
-  WHERE (SELECT count(*) FROM voters) > 0
-  ORDER BY i.municipality_id, i.id
-  FOR NO KEY UPDATE OF i, t
+  SELECT i.*, i.hidden_at IS NULL AND i.status IN ('OPEN', 'UNDER_REVIEW') AS accepts_votes
+  FROM (SELECT DISTINCT municipality_id, idea_id FROM input ORDER BY municipality_id, idea_id) AS n
+  CROSS JOIN LATERAL (
+    SELECT {idea_columns}, i.municipality_id, i.hidden_at, t.version AS tally_version, t.changed_on, t.was_vote_count
+    FROM {idea_tables}
+    WHERE i.municipality_id = n.municipality_id AND i.id = n.idea_id
+    FOR NO KEY UPDATE OF i, t
+  ) AS i
 ), clock AS MATERIALIZED (
   SELECT m.id AS municipality_id, m.vote_strength, m.time_zone, now.now, (now.now AT TIME ZONE m.time_zone)::date AS today
   FROM municipalities AS m, (SELECT clock_timestamp() AS now FROM (SELECT count(*) FROM judged) AS waited) AS now
   WHERE m.id IN (SELECT municipality_id FROM input)
 ), changed AS (
   INSERT INTO votes AS v (municipality_id, idea_id, resident_id, voted, strength, channel, cast_at, decided_at)
-  SELECT n.municipality_id, n.idea_id, n.resident_id, n.voted, w.strength, n.channel,
+  SELECT n.municipality_id, n.idea_id, n.resident_id, n.voted, n.strength, n.channel,
     CASE WHEN n.voted THEN c.now END, least(coalesce(n.decided_at, c.now), c.now)
   FROM input AS n
-  JOIN voters AS w ON w.municipality_id = n.municipality_id AND w.id = n.resident_id
   JOIN judged AS j ON j.municipality_id = n.municipality_id AND j.id = n.idea_id AND j.accepts_votes
   JOIN clock AS c ON c.municipality_id = n.municipality_id
+  WHERE n.strength IS NOT NULL
   ORDER BY n.municipality_id, n.idea_id, n.resident_id
   ON CONFLICT (municipality_id, idea_id, resident_id) DO UPDATE SET
     voted = CASE WHEN excluded.decided_at >= v.decided_at THEN excluded.voted ELSE v.voted END,
@@ -94,10 +101,9 @@ SELECT n.numbers, n.known, n.voted, n.strengths, n.cast_at, j.hidden_at IS NULL 
   coalesce(t.device_count, j.device_count), coalesce(t.email_count, j.email_count),
   coalesce(t.strong_count, j.strong_count), coalesce(t.vote_count, j.vote_count)
 FROM (
-  SELECT n.municipality_id, n.idea_id, array_agg(n.number::integer) AS numbers, array_agg(w.id IS NOT NULL) AS known,
+  SELECT n.municipality_id, n.idea_id, array_agg(n.number::integer) AS numbers, array_agg(n.strength IS NOT NULL) AS known,
     array_agg(v.voted) AS voted, array_agg(v.strength::text) AS strengths, array_agg(v.cast_at) AS cast_at
   FROM input AS n
-  LEFT JOIN voters AS w ON w.municipality_id = n.municipality_id AND w.id = n.resident_id
   LEFT JOIN changed AS v
     ON v.municipality_id = n.municipality_id AND v.idea_id = n.idea_id AND v.resident_id = n.resident_id
   GROUP BY n.municipality_id, n.idea_id

@@ -7,7 +7,7 @@ import pg from 'pg'
 import { postgraphile } from 'postgraphile'
 import { makePgService } from 'postgraphile/adaptors/pg'
 import { sideEffectWithPgClient } from 'postgraphile/@dataplan/pg'
-import { context, get, object } from 'postgraphile/grafast'
+import { context, get, lambda, object } from 'postgraphile/grafast'
 import { grafserv } from 'postgraphile/grafserv/node'
 import { PostGraphileAmberPreset } from 'postgraphile/presets/amber'
 import { extendSchema } from 'postgraphile/utils'
@@ -18,16 +18,34 @@ const { rows: [municipality] } = await pool.query("SELECT id, time_zone, vote_st
 const verify = createVerifier({ key: readFileSync(PUBLIC_KEY_FILE), algorithms: ['EdDSA'], cache: 10000, allowedAud: 'heitto', allowedIss: 'heitto' })
 const setVote = readFileSync(new URL('../set_vote.sql', import.meta.url), 'utf8')
 
-const viewerFields = extendSchema(({ input: { pgRegistry: { pgExecutors, pgResources: { votes } } } }) => ({
+const isThere = (id) => id != null
+
+const viewerFields = extendSchema(({ input: { pgRegistry: { pgExecutors, pgResources: { votes, follows } } } }) => ({
   typeDefs: `
-    extend type Idea { viewerVote: Vote }
+    extend type Idea { viewerVote: Vote viewerFollows: Boolean! clock: ResponseClock! }
+    type ResponseClock { reactionDueAt: Datetime! answerDueAt: Datetime! firstResponseAt: Datetime answeredAt: Datetime isOverdue: Boolean! }
     extend type Mutation { setVote(input: SetVoteInput!): SetVotePayload }
     input SetVoteInput { ideaId: UUID! voted: Boolean! }
     type SetVotePayload { idea: VotedIdea errors: [UserError!]! }
     type VotedIdea { id: UUID! voteCount: Int! }
     type UserError { code: String! message: String! }`,
   objects: {
-    Idea: { plans: { viewerVote: ($idea) => votes.get({ idea_id: $idea.get('id'), resident_id: context().get('viewerId') }) } },
+    Idea: {
+      plans: {
+        viewerVote: ($idea) => votes.get({ idea_id: $idea.get('id'), resident_id: context().get('viewerId') }),
+        viewerFollows: ($idea) => lambda(follows.get({ idea_id: $idea.get('id'), resident_id: context().get('viewerId') }).get('idea_id'), isThere, true),
+        clock: ($idea) => $idea
+      }
+    },
+    ResponseClock: {
+      plans: {
+        reactionDueAt: ($idea) => $idea.get('reaction_due_at'),
+        answerDueAt: ($idea) => $idea.get('answer_due_at'),
+        firstResponseAt: ($idea) => $idea.get('first_response_at'),
+        answeredAt: ($idea) => $idea.get('answered_at'),
+        isOverdue: ($idea) => $idea.get('is_overdue')
+      }
+    },
     Mutation: {
       plans: {
         setVote (_, { $input }) {
