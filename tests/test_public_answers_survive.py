@@ -125,6 +125,23 @@ async def test_what_somebody_wrote_into_redis_is_on_nobodys_phone(
     assert await fresh(settings, IDEAS) == (true, "made")
 
 
+async def test_what_one_process_writes_into_redis_is_bounded(
+    api: Api, settings: Settings, idea: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ask(api.client, IDEAS)
+    client = redis.Redis.from_url(settings.redis_url)
+    [key] = await stored(settings, 1)
+    assert 0 < client.pttl(key) <= answers.KEPT_SECONDS * 1000
+    size = client.strlen(key)
+    monkeypatch.setattr(answers, "LARGEST_SHARE", 2 * size - 1)
+    await ask(api.client, IDEAS.replace("{ ideas", "query Second { ideas"))
+    monkeypatch.setattr(answers, "LARGEST_SHARE", 100 * size)
+    monkeypatch.setattr(answers, "LARGEST_BODY", 10)
+    await ask(api.client, IDEAS.replace("{ ideas", "query Third { ideas"))
+    await asyncio.sleep(0.2)
+    assert keys(settings) == [key]
+
+
 async def test_who_signed_in_neither_leaves_nor_gets_a_shared_answer(api: Api, settings: Settings, idea: str) -> None:
     token = await api.token()
     before = counted()
