@@ -343,6 +343,12 @@ async def test_only_what_may_have_changed_is_made_anew(house: House) -> None:
     assert await made_after(api.set_vote(low, token=token)) == set()
     assert await made_after(api.set_vote(low_there, token=token)) == {elsewhere, newest}
     assert await made_after(api.set_vote(top[0], token=token)) == {*boards, *lists, page}
+
+    async def rise() -> None:
+        for token in [await api.token() for _ in range(4)]:
+            await api.set_vote(low, token=token)
+
+    assert await made_after(rise()) == {*boards, lists[1]}
     mine = await api.token()
     idea = await api.idea(token=mine, districtId=here)
     await made_after(asyncio.sleep(0))
