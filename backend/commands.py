@@ -163,9 +163,8 @@ async def rebuild_all_leaderboards(settings: Settings) -> None:
         slugs = await catalogues.ids()
         with Progress(console=console, disable=not console.is_terminal) as progress:
             for slug, municipality_id in progress.track(slugs.items(), description="Rebuilding leaderboards"):
-                changes = await projector.rebuild(municipality_id)
-                ideas = len(changes.standings) if changes else 0
-                console.print(f"{slug}: {ideas} ideas" if changes else f"{slug}: another process is rebuilding it")
+                done = await projector.rebuild(municipality_id)
+                console.print(f"{slug}: done" if done else f"{slug}: another process is rebuilding it")
     except RequestError as error:
         raise CommandError(error.message) from error
     finally:

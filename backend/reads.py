@@ -1,11 +1,11 @@
 """Reads for the objects of a level: what many of them need in one statement, each seeing what the viewer may see."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from backend.db import boards, follows, groups, ideas, notifications, responses
+from backend.db import follows, groups, ideas, notifications, responses
 from backend.db.boards import Board
 from backend.db.follows import MarkRow
 from backend.db.groups import GroupRow, MemberRow
@@ -55,7 +55,7 @@ class Reads:
         if reading is None:
             reading = running[key] = asyncio.ensure_future(self._read_viewer_marks(idea_ids))
             reading.add_done_callback(lambda _: running.pop(key))
-        return await reading
+        return await asyncio.shield(reading)  # whoever leaves, the others still wait for it
 
     async def _read_viewer_marks(self, idea_ids: list[UUID]) -> list[MarkRow]:
         async with acquire(self._context.pool) as conn:
@@ -113,9 +113,10 @@ class Reads:
                 group_ids=group_ids,
             )
 
-    async def midnight_ranks(self, board: Board, idea_ids: Iterable[UUID]) -> dict[UUID, int]:
-        async with acquire(self._context.pool) as conn:
-            return await boards.midnight_ranks(conn, board, today=self._context.today(), idea_ids=_keys(idea_ids))
+    async def midnight_ranks(self, board: Board, idea_ids: Iterable[UUID]) -> Mapping[UUID, int | None]:
+        return await self._context.services.leaderboards.midnight_ranks(
+            board, today=self._context.today(), idea_ids=_keys(idea_ids)
+        )
 
     async def responses(self, ids: Iterable[UUID | None]) -> dict[UUID, ResponseRow]:
         wanted = _keys(ids)

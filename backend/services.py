@@ -21,7 +21,7 @@ from backend.realtime.redis import Client, open_redis
 from backend.realtime.votes import VoteBatches
 from backend.settings import Settings, Switch
 
-BACKGROUND_POOL = 3  # the projector, the feed of changes, health
+BACKGROUND_POOL = 4  # rounds, upkeep, the feed of changes, health
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ async def open_services(settings: Settings, *, build: str) -> AsyncIterator[Serv
         limiter=RateLimiter(redis, enabled=settings.rate_limits is Switch.ON),
     )
     try:
-        async with running(projector.run(), hub.run(), changes.run()):
+        async with running(projector.run(), projector.upkeep(), hub.run(), changes.run()):
             yield services
     finally:
         for each in (pool, background):

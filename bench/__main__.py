@@ -10,10 +10,10 @@ from typing import TypeVar
 
 from backend.embedded.servers import embedded_servers
 from backend.embedded.supervisor import exit_on_signals
-from bench import comparison, contenders, document, load, profiling, report, stack, subscribers
+from bench import comparison, contenders, document, load, platforms, profiling, report, stack, subscribers
 from bench.contenders import PEERS
 from bench.machine import choose_cores, describe, pinned
-from bench.measure import Broken
+from bench.running import Broken
 from bench.workloads import QUICK_CONNECTIONS, WORKLOADS, Workload
 
 T = TypeVar("T")
@@ -48,6 +48,8 @@ def main() -> int:
                 profiling.run(bench, contenders.ours(env), options.profile, seconds=options.seconds)
                 return 0
             compared = comparison.checked(bench, env, present, workers=() if options.peers_only else options.workers)
+            streams = subscribers.measure(bench, contenders.ours(env), options.subscribers)
+            others = platforms.measure(bench, *options.platforms, seconds=options.seconds) if options.platforms else []
             results = comparison.measure_all(
                 bench,
                 compared,
@@ -56,7 +58,6 @@ def main() -> int:
                 seconds=options.seconds,
                 rounds=options.rounds,
             )
-            streams = subscribers.measure(bench, contenders.ours(env), options.subscribers)
         except (Broken, load.LoadFailed) as error:
             print(f"The comparison is void: {error}", file=sys.stderr)
             return 1
@@ -71,7 +72,7 @@ def main() -> int:
         "rate limits": options.rate_limits,
         "peers' pool": options.pool or "each one's best",
     }
-    run = report.describe(results, about=about, subscribers=streams)
+    run = report.describe(results, about=about, subscribers=streams, platforms=others)
     report.show(run)
     print(f"Kept in {report.keep(run)}; `python -m bench report FILE` writes docs/performance.md from it.")
     return int(any(result.wrong for rounds in results.values() for result in rounds))
@@ -130,6 +131,12 @@ def _options() -> argparse.Namespace:
         metavar="N",
         help="streams whose memory is measured (2000; none where --only is given)",
     )
+    parser.add_argument(
+        "--platforms",
+        type=_platform,
+        metavar="FOLDER,URL",
+        help="kerrokantasi too: its sources with a .venv, and a database with PostGIS (see docs/performance.md)",
+    )
     parser.add_argument("--rate-limits", choices=("on", "off"), default="off", help="of our own server (off)")
     parser.add_argument("--pool", type=int, help="PostgreSQL connections of the peers, instead of each one's best")
     parser.add_argument("--profile", type=lambda key: _one_of(by_key, key), metavar="W2", help="profile our own server")
@@ -140,6 +147,13 @@ def _options() -> argparse.Namespace:
     if options.subscribers is None:
         options.subscribers = 0 if quick or options.peers_only else 2000
     return options
+
+
+def _platform(text: str) -> tuple[Path, str]:
+    folder, _, url = text.partition(",")
+    if not url.startswith("postgresql://") or not (Path(folder) / "manage.py").exists():
+        raise argparse.ArgumentTypeError("a folder with manage.py, a comma, and a URL that begins with postgresql://")
+    return Path(folder).resolve(), url
 
 
 def _one_of(known: Mapping[str, T], key: str) -> T:

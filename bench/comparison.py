@@ -1,5 +1,6 @@
 """A run: the data made once, every server checked to give the same page, then all of them measured in turn."""
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,8 +13,11 @@ from backend.embedded.servers import Servers
 from bench import contenders, report, stack
 from bench.contenders import PEERS, Contender, Json
 from bench.machine import Cores
-from bench.measure import Bench, Broken, free_port, measure, page, pages, running, sign_tokens
+from bench.measure import measure
+from bench.running import Bench, Broken, free_port, page, pages, running, sign_tokens
 from bench.workloads import Workload
+
+_START_SECONDS = 7  # to reset the data, start a server, let it settle and stop it; for the estimate of a round
 
 
 def prepare(servers: Servers, folder: Path, cores: Cores, *, limited: bool) -> Bench:
@@ -94,20 +98,35 @@ def measure_all(
     rounds: int,
 ) -> report.Results:
     """Round after round of all servers, so that a noisy minute hits all alike. Raises Broken or load.LoadFailed."""
+    warmup = max(2, seconds // 3)
+    todo = {
+        workload: [
+            (contender, start)
+            for contender in compared
+            if contender.takes(workload)
+            for start in _starts(workload, contender, connections)
+        ]
+        for workload in workloads
+    }
+    each = sum(_START_SECONDS + warmup + seconds * len(start) for starts in todo.values() for _, start in starts)
+    print(f"About {math.ceil(rounds * each / 60)} minutes of measuring.", flush=True)
     results: report.Results = {}
-    for workload in workloads:
-        numbers = connections or workload.connections
-        # Votes are counted from nothing each time; pages bear another load on the same server.
-        starts = [[number] for number in numbers] if workload.ideas else [list(numbers)]
+    for workload, starts in todo.items():
         for turn in range(rounds):
-            for contender in compared:
-                for start in starts if contender.takes(workload) else ():
-                    found = measure(bench, contender, workload, start, seconds=seconds, warmup=max(2, seconds // 3))
-                    for number, result in zip(start, found, strict=True):
-                        results.setdefault(report.Case(workload, number, contender), []).append(result)
-                        print(
-                            f"{workload.key} round {turn + 1}/{rounds}, {number} connections, {contender.title}: "
-                            f"{result.rate:,.0f}/s, p95 {result.p95:.1f} ms{', WRONG' if result.wrong else ''}",
-                            flush=True,
-                        )
+            for contender, start in starts:
+                found = measure(bench, contender, workload, start, seconds=seconds, warmup=warmup)
+                for number, result in zip(start, found, strict=True):
+                    results.setdefault(report.Case(workload, number, contender), []).append(result)
+                    print(
+                        f"{workload.key} round {turn + 1}/{rounds}, {number} connections, {contender.title}: "
+                        f"{result.rate:,.0f}/s, p95 {result.p95:.1f} ms{', WRONG' if result.wrong else ''}",
+                        flush=True,
+                    )
     return results
+
+
+def _starts(workload: Workload, contender: Contender, connections: Sequence[int] | None) -> list[list[int]]:
+    """Which numbers of connections are measured in one start. Votes are counted from nothing each time; pages bear
+    another load on the same server. Several workers are for many callers."""
+    numbers = list(connections or (workload.connections if contender.workers == 1 else workload.connections[-1:]))
+    return [[number] for number in numbers] if workload.ideas else [numbers]

@@ -84,6 +84,7 @@ def ours(env: Environment, *, workers: int = 1) -> Contender:
         command=[sys.executable, "-m", "backend", "serve"],
         env={**env, "HEITTO_WORKERS": str(workers)},
         idea_id=lambda idea: global_id("Idea", idea),
+        workloads=None if workers == 1 else frozenset({"W1", "W2", "W3", "W4"}),
         workers=workers,
     )
 

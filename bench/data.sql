@@ -49,8 +49,8 @@ FROM made, generate_series(1, 2100) AS n;
 -- An idea's history, as its number's last digit wants it: a receipt (late for three in ten), a part of the answer, a decision.
 CREATE TEMP TABLE history AS
 SELECT n, at, theme, district, 1 + (1 + n % 10) % 5 AS office, n <= 9800 AND n % 10 = 9 AS plans,
-  (at::date + 8) AT TIME ZONE time_zone - interval '1 millisecond' AS reaction_due_at,
-  (at::date + 31) AT TIME ZONE time_zone - interval '1 millisecond' AS answer_due_at,
+  (at::date + 8)::timestamp AT TIME ZONE time_zone - interval '1 millisecond' AS reaction_due_at,
+  (at::date + 31)::timestamp AT TIME ZONE time_zone - interval '1 millisecond' AS answer_due_at,
   CASE WHEN n % 10 >= 3 AND received < today THEN received END AS received_at,
   CASE WHEN n % 10 >= 6 AND part_answered < today THEN part_answered END AS part_answered_at,
   CASE WHEN n % 10 >= 8 AND decided < today THEN decided END AS decided_at

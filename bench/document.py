@@ -12,25 +12,38 @@ from bench.verdicts import judge
 _DOCS = Path(__file__).parent.parent / "docs"
 PAGE = _DOCS / "performance.md"
 FOLDER = _DOCS / "performance"
+_MISSING = "Not measured in this run.\n"
 _MARKED = re.compile(r"(<!-- run: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def write(run: Run) -> Iterator[str]:
     """Names each file as it is written, from the repository's folder."""
     FOLDER.mkdir(exist_ok=True)
-    workloads = dict.fromkeys(figure["workload"] for figure in run["results"])
-    for workload in workloads:
+    for workload in _workloads(run):
         file = FOLDER / f"{workload}.svg"
         file.write_text(draw(run, workload))
         yield _name(file)
     kept = FOLDER / "run.json"
     kept.write_text(json.dumps(run, indent=1) + "\n")
     yield _name(kept)
-    parts = {"about": _about(run), "demands": _demands(run), "subscribers": _subscribers(run)}
-    parts |= {workload: _workload(run, workload) for workload in workloads}
-    missing = "Not measured in this run.\n"
-    PAGE.write_text(_MARKED.sub(lambda match: f"{match[1]}{parts.get(match[2], missing)}{match[3]}", PAGE.read_text()))
+    PAGE.write_text(filled(run, PAGE.read_text()))
     yield _name(PAGE)
+
+
+def filled(run: Run, page: str) -> str:
+    """The page with the run's figures between its marks."""
+    parts = {
+        "about": _about(run),
+        "demands": _demands(run),
+        "subscribers": _subscribers(run),
+        "platforms": _platforms(run),
+        **{workload: _workload(run, workload) for workload in _workloads(run)},
+    }
+    return _MARKED.sub(lambda match: f"{match[1]}{parts.get(match[2], _MISSING)}{match[3]}", page)
+
+
+def _workloads(run: Run) -> list[str]:
+    return list(dict.fromkeys(figure["workload"] for figure in run["results"]))
 
 
 def _name(file: Path) -> str:
@@ -61,7 +74,26 @@ def _demands(run: Run) -> str:
 
 def _subscribers(run: Run) -> str:
     sizes = run["subscriber bytes"]
+    if not sizes:
+        return _MISSING
     return _table(["over", "kB each"], [[name, f"{size / 1000:.1f}"] for name, size in sizes.items()])
+
+
+def _platforms(run: Run) -> str:
+    if not run["platforms"]:
+        return _MISSING
+    heads = ["server", "connections", "requests/s", "p50", "p95", "p99", "server µs", "PostgreSQL µs", "MB"]
+    rows = [
+        [
+            figure["server"],
+            str(figure["connections"]),
+            f"{figure['rate']:,.1f}",
+            *(f"{figure[name]:.1f}" for name in ("p50", "p95", "p99")),
+            *(whole(figure[name]) for name in ("server_us", "postgres_us", "resident_mb")),
+        ]
+        for figure in run["platforms"]
+    ]
+    return _table(heads, rows)
 
 
 def _workload(run: Run, workload: str) -> str:

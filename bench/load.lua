@@ -24,7 +24,7 @@ function request()
 end
 
 function response(status, headers, body)
-  if status == 200 and body:find('"data":{', 1, true) and not body:find('"errors":[{', 1, true) then
+  if status == 200 and body:find(plan.good, 1, true) and not body:find('"errors":[{', 1, true) then
     turn = turn + 1
   else
     local from = body:find('"errors":[{', 1, true) or 1

@@ -66,7 +66,7 @@ def _used() -> float:
 
 def _run_wrk(plan: Plan, *, port: int, connections: int, seconds: int, folder: Path) -> dict[str, Any]:
     pairs = ",\n".join(f"{{{json.dumps(votes)}, {json.dumps(withdraws)}}}" for votes, withdraws in plan.bodies)
-    (folder / "shared.lua").write_text(f"return {{bodies={{{pairs}}}}}")
+    (folder / "shared.lua").write_text(f"return {{good={json.dumps(plan.good)}, bodies={{{pairs}}}}}")
     for lane in range(plan.lanes):
         heads = ",\n".join(map(json.dumps, plan.callers(lane)))
         (folder / f"lane-{lane}.lua").write_text(f"return {{{heads}}}")
@@ -91,7 +91,7 @@ async def _run_python(plan: Plan, *, port: int, connections: int, seconds: int) 
         try:
             while (sent := time.perf_counter()) - started < seconds:
                 writer.write(plan.request(lane, answered[lane]).encode())
-                refusal = judge(*await read_answer(reader))
+                refusal = judge(plan, *await read_answer(reader))
                 waits.append(time.perf_counter() - sent)
                 if refusal:
                     refusals.append(refusal)
@@ -122,9 +122,9 @@ def percentiles(seconds: list[float]) -> dict[str, float]:
     }
 
 
-def judge(status: int, body: bytes) -> str:
+def judge(plan: Plan, status: int, body: bytes) -> str:
     """Why an answer is none; nothing where it is good."""
-    if status == 200 and b'"data":{' in body and _ERRORS not in body:
+    if status == 200 and plan.good.encode() in body and _ERRORS not in body:
         return ""
     shown = max(body.find(_ERRORS), 0)
     return f"{status} {body[shown : shown + 300]!r}"

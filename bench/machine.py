@@ -69,6 +69,11 @@ def resident_megabytes(root: int) -> float | None:
     return max(_proportional_kibibytes(pid) for pid in _tree(root, _stats())) * 1024 / 1e6
 
 
+def parent(pid: int) -> int:
+    """The process that started another; 0 without /proc, or where there is no such process here."""
+    return int(_stats()[pid][1]) if _PROC.is_dir() and (_PROC / str(pid)).exists() else 0
+
+
 def describe(cores: Cores) -> dict[str, object]:
     """Names neither the machine nor a path: results may be published."""
     return {

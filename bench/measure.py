@@ -1,62 +1,22 @@
-"""One measurement: a server started afresh on its core, warmed up, loaded, stopped, and its votes recounted."""
+"""One measurement: a server loaded for a while, what it cost, and its votes recounted."""
 
-import http.client
 import json
-import os
-import signal
-import socket
 import statistics
-import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from pathlib import Path
 from uuid import UUID
 
-from backend.auth.keys import SigningKeys
-from backend.auth.tokens import sign_access_token
-from backend.embedded.servers import Servers
 from bench import load, stack
-from bench.contenders import Contender, Json
-from bench.machine import Cores, pinned, processor_seconds, resident_megabytes
+from bench.contenders import Contender
+from bench.machine import processor_seconds, resident_megabytes
+from bench.running import HEAD, Bench, page, running, sign_tokens
 from bench.voting import Voting, voting
 from bench.workloads import Plan, Workload
 
-READY_SECONDS = 30.0
-SETTLE_SECONDS = 2.0  # for what a server does behind its first answer: ours builds its boards in Redis
-STOP_SECONDS = 20.0
-POLL_SECONDS = 0.01
 SHOW_SECONDS = 1.2  # within a second a page shows the votes that were answered, and a little for the way
-TOKENS_CHECKED = 40
 VOTING_LANES = 20
-_HEAD = (
-    "POST /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-    "Accept: application/json\r\nAccept-Language: en\r\n"
-)
-
-
-class Broken(Exception):
-    """A server that doesn't start, or answers another page than the others."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """What all measurements of a run share. `folder` is temporary, `port` the one that servers take in turn.
-
-    `limited` says that our server limits rates: its public callers then come from as many networks as there are
-    residents, so that limits are judged and none is reached.
-    """
-
-    servers: Servers
-    data: stack.Data
-    keys: SigningKeys
-    tokens: list[str]
-    cores: Cores
-    folder: Path
-    port: int
-    limited: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,97 +41,6 @@ class Result:
     started: float
     beside: float | None
     beside_p99: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    process: subprocess.Popen[bytes]
-    started: float
-
-
-def sign_tokens(keys: SigningKeys, residents: Sequence[UUID]) -> list[str]:
-    now = datetime.now(UTC)
-    return [
-        sign_access_token(
-            keys,
-            issuer="heitto",
-            resident_id=resident,
-            municipality="bench",
-            roles=["RESIDENT"],
-            strength="DEVICE",
-            now=now,
-            ttl=86_400,
-        )[0]
-        for resident in residents
-    ]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@contextmanager
-def running(bench: Bench, contender: Contender) -> Iterator[Running]:
-    """Raises Broken when it doesn't answer the page in time."""
-    if _listening(bench.port):
-        raise Broken(f"{contender.title}: its port is still taken by the server before it")
-    log = bench.folder / f"{contender.name}.log"
-    guard = bench.servers.supervisor.guard
-    began = time.monotonic()
-    with log.open("ab") as output, pinned(bench.cores.of(contender.workers)):
-        process = guard.popen(contender.command, env=contender.env, stop_signal=signal.SIGTERM, output=output)
-    try:
-        deadline = time.monotonic() + READY_SECONDS
-        while True:
-            try:
-                page(bench, contender)
-                break
-            except (OSError, Broken, http.client.HTTPException) as error:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise Broken(f"{contender.title}: {error}\n{log.read_text()[-2000:]}") from error
-                time.sleep(POLL_SECONDS)
-        started = time.monotonic() - began
-        time.sleep(SETTLE_SECONDS)
-        yield Running(process, started)
-    finally:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_SECONDS)
-        with suppress(ProcessLookupError):  # its workers, where they outlived it, would answer for the next server
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        guard.forget(process.pid)
-
-
-def _listening(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def page(bench: Bench, contender: Contender, *, token: str = "") -> bytes:
-    """The board page's answer. Raises Broken where it is refused."""
-    connection = http.client.HTTPConnection("127.0.0.1", bench.port, timeout=5)
-    headers = dict(line.split(": ", 1) for line in _HEAD.splitlines()[2:])
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
-    try:
-        connection.request("POST", "/graphql", contender.page_body(signed_in=bool(token)), headers)
-        answer = connection.getresponse()
-        body = answer.read()
-    finally:
-        connection.close()
-    if answer.status != 200 or b'"errors":[{' in body:
-        raise Broken(f"{answer.status} {body[:500]!r}")
-    return body
-
-
-def pages(bench: Bench, contender: Contender) -> list[list[Json]]:
-    """What the server shows: the public page, then those of some residents. Raises Broken."""
-    tokens = ["", *bench.tokens[:TOKENS_CHECKED]]
-    return [contender.content(json.loads(page(bench, contender, token=token))["data"]) for token in tokens]
 
 
 def measure(
@@ -274,7 +143,7 @@ def plan_for(
     if workload.signed_in:
         heads = [_signed_in(bench.tokens[i]) for i in callers]
     else:
-        heads = [f"{_HEAD}X-Forwarded-For: 10.0.{i >> 8}.{i & 255}\r\n" for i in callers] if bench.limited else [_HEAD]
+        heads = [f"{HEAD}X-Forwarded-For: 10.0.{i >> 8}.{i & 255}\r\n" for i in callers] if bench.limited else [HEAD]
     lanes = workload.lanes(connections)
     if workload.ideas:
         return Plan(lanes, heads, _vote_bodies(contender, bench.data.ideas[: workload.ideas]))
@@ -283,7 +152,7 @@ def plan_for(
 
 
 def _signed_in(token: str) -> str:
-    return f"{_HEAD}Authorization: Bearer {token}\r\n"
+    return f"{HEAD}Authorization: Bearer {token}\r\n"
 
 
 def _vote_bodies(contender: Contender, ideas: Sequence[UUID]) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from html import escape
 
 from bench.report import Run, whole
 
-_LABELS, _PANEL, _GAP, _ROW, _HEAD = 150, 250, 30, 20, 34
+_MARGIN, _LABELS, _PANEL, _GAP, _ROW, _HEAD = 8, 150, 250, 30, 20, 46
 _WIDTH = _LABELS + 3 * (_PANEL + _GAP)
 _OURS, _THEIRS, _INK = "#1f6fb2", "#9aa5b1", "#22272e"
 _PARTS = (
@@ -32,14 +32,18 @@ def draw(run: Run, workload: str) -> str:
     for figure in figures:
         if figure["connections"] != last:
             last = figure["connections"]
-            out.append(_text(0, y + 15, f"{last} connection{'s' if last > 1 else ''}", bold=True))
+            out.append(_text(_MARGIN, y + 15, f"{last} connection{'s' if last > 1 else ''}", bold=True))
             y += _ROW
         out.append(_text(_LABELS - 8, y + 14, figure["server title"], anchor="end"))
         out += _rate(figure, panels[0], y, rate_of)
         out += _processor(figure["median"], panels[1], y, cost_of)
         out += _latency(figure["median"], panels[2], y, latency_of)
         y += _ROW
-    heads = ["requests/s, slowest to fastest round", "", "p50 · p95 · p99, ms (logarithmic)"]
+    heads = [
+        "requests/s, slowest to fastest round",
+        "processor time a request, µs",
+        "p50 · p95 · p99, ms (logarithmic)",
+    ]
     out += [_text(x, 20, head, bold=True) for x, head in zip(panels, heads, strict=True)]
     out += _legend(panels[1])
     name = escape(f"{workload} {figures[0]['title']}")
@@ -79,11 +83,10 @@ def _latency(middle: Run, x: float, y: float, scale: Scale) -> list[str]:
 
 
 def _legend(x: float) -> list[str]:
-    out = [_text(x, 20, "processor µs a request:", bold=True)]
-    at = x + 140
+    out, at = [], x
     for _, title, colour in _PARTS:
-        out.append(f'<text x="{at}" y="20" fill="{colour}">{title}</text>')
-        at += 7 * len(title) + 6
+        out.append(f'<text x="{at}" y="38" fill="{colour}">{title}</text>')
+        at += 7 * len(title) + 12
     return out
 
 

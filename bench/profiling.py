@@ -11,7 +11,8 @@ from pathlib import Path
 
 from bench import load, stack
 from bench.contenders import Contender
-from bench.measure import Bench, plan_for, running
+from bench.measure import plan_for
+from bench.running import Bench, running
 from bench.workloads import QUICK_CONNECTIONS, Workload
 
 _SHOWN = 40

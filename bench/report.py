@@ -1,7 +1,7 @@
 """What a run found: as JSON that is kept, and as the table that people read."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +30,13 @@ class Case(NamedTuple):
 Results = dict[Case, list[Result]]
 
 
-def describe(results: Results, *, about: Mapping[str, object], subscribers: Mapping[str, float]) -> Run:
+def describe(
+    results: Results,
+    *,
+    about: Mapping[str, object],
+    subscribers: Mapping[str, float],
+    platforms: Sequence[Mapping[str, object]],
+) -> Run:
     """The run as JSON has it; results ordered by workload, connections, server."""
     figures = [
         {
@@ -48,7 +54,7 @@ def describe(results: Results, *, about: Mapping[str, object], subscribers: Mapp
     order = list(dict.fromkeys(figure["workload"] for figure in figures))
     figures.sort(key=lambda figure: (order.index(figure["workload"]), figure["connections"]))
     at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    return {"at": at, **about, "subscriber bytes": dict(subscribers), "results": figures}
+    return {"at": at, **about, "subscriber bytes": dict(subscribers), "platforms": list(platforms), "results": figures}
 
 
 def show(run: Run) -> None:

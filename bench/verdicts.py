@@ -79,7 +79,7 @@ def _against(
     found = {
         number: ratio(ours, theirs)
         for number, ours in _ours(run, workload, mine)
-        if (theirs := of(run, other or workload, number, server))
+        if (theirs := of(run, other or workload, number, server)) and theirs["rate"]
     }
     return _verdict(demand, found, lambda value: at_least <= value <= at_most, "{:.2f}")
 

@@ -54,7 +54,7 @@ async def _vote(plan: Plan, found: Voting, *, port: int, rate: int) -> None:
                 if (wait := due - time.perf_counter()) > 0:
                     await asyncio.sleep(wait)
                 writer.write(plan.request(lane, found.answered[lane]).encode())
-                refusal = judge(*await read_answer(reader))
+                refusal = judge(plan, *await read_answer(reader))
                 turn += 1
                 if refusal:
                     found.refusals.append(refusal)

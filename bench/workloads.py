@@ -35,11 +35,13 @@ WORKLOADS = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Requests as bytes of HTTP: a head of `heads` (one a caller) and a body of `bodies` (a pair: voted, withdrawn)."""
+    """Requests as bytes of HTTP: a head of `heads` (one a caller) and a body of `bodies` (a pair: voted, withdrawn).
+    An answer has `good` in it."""
 
     lanes: int
     heads: Sequence[str]
     bodies: Sequence[tuple[str, str]]
+    good: str = '"data":{'
 
     def callers(self, lane: int) -> Sequence[str]:
         """The heads of the lane's own callers."""

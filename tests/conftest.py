@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,12 +24,38 @@ from backend.db.municipalities import Catalogue
 from backend.demo.load import SLUG, load_demo
 from backend.embedded.folder import secret_key, signing_key_file
 from backend.embedded.servers import Servers, embedded_servers
-from backend.realtime.boards import Boards
+from backend.realtime.boards import LIVE, Boards
 from backend.settings import Settings, load_settings
+from tests.planned.shadow import shadowed
 from tests.world import add_municipality
 
 Json = dict[str, Any]  # Any: what an answer holds is for the test to know
 OTHER = "muula"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--differential", action="store_true", help="each query is executed by graphql-core too, and must say the same"
+    )
+
+
+@pytest.fixture(autouse=True)
+def differential(request: pytest.FixtureRequest) -> Iterator[None]:
+    if not request.config.getoption("--differential"):
+        yield
+        return
+    with shadowed() as shadow:
+        yield
+    compared.update(shadow.compared)
+    assert shadow.differences == [], "\n".join(shadow.differences[:3])
+
+
+compared: Counter[str] = Counter()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if compared:
+        terminalreporter.write_line(f"Executed twice, and compared: {dict(compared)}")
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +84,7 @@ def redis_url(servers: Servers) -> str:
     return servers.redis_url
 
 
-async def _execute(servers: Servers, statement: str) -> None:
+async def execute_sql(servers: Servers, statement: str) -> None:
     conn = await asyncpg.connect(servers.database_url)
     try:
         await conn.execute(statement)
@@ -72,7 +99,7 @@ def database(servers: Servers, name: str) -> str:
 @pytest.fixture(scope="session")
 async def template(servers: Servers) -> str:
     """A migrated database with the offices of Ilola and of another municipality; tests get clones of it."""
-    await _execute(servers, "CREATE DATABASE template_heitto")
+    await execute_sql(servers, "CREATE DATABASE template_heitto")
     url = database(servers, "template_heitto")
     await migrate_database(url)
     conn = await connect(url)
@@ -86,9 +113,9 @@ async def template(servers: Servers) -> str:
 async def database_url(servers: Servers, template: str) -> AsyncIterator[str]:
     """A database of the test's own."""
     name = f"test_{uuid4().hex}"
-    await _execute(servers, f"CREATE DATABASE {name} TEMPLATE {template}")
+    await execute_sql(servers, f"CREATE DATABASE {name} TEMPLATE {template}")
     yield database(servers, name)
-    await _execute(servers, f"DROP DATABASE {name} WITH (FORCE)")
+    await execute_sql(servers, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -180,7 +207,7 @@ class Api:
         position = (await board_changes(self.conn, municipality_id=self.catalogue.id, since=2**62)).position  # type: ignore[union-attr] # this municipality is there
         for _ in range(200):
             state = await boards.state(self.catalogue.id)
-            if state and state.position >= position:
+            if state and state.position >= position and state.filled >= LIVE:
                 return
             await asyncio.sleep(0.05)
         raise AssertionError("the boards were not brought up to date")

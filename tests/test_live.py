@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx2
@@ -17,6 +18,7 @@ import redis
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
+from backend.serve import BACKLOG, raise_file_limit
 from tests.running import Demo, running_demo
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -166,3 +168,14 @@ async def test_an_answer_reaches_the_follower_who_is_listening(demo: Demo) -> No
         expected = {"kind": "RESPONSE", "idea": {"title": "Vastattava"}, "response": {"body": "Kiitos!"}}
         await until(told, {"notificationReceived": expected})
         await until(watched, {"ideaChanged": {"status": "OPEN", "latestResponse": {"body": "Kiitos!"}}})
+
+
+async def test_more_connections_than_wait_at_the_door_keep_nobody_out(demo: Demo) -> None:
+    raise_file_limit()
+    host, _, port = urlsplit(demo.graphql).netloc.partition(":")
+    idle = [(await asyncio.open_connection(host, int(port)))[1] for _ in range(BACKLOG + 100)]
+    try:
+        assert await ask(demo, "{ municipality { id } }")
+    finally:
+        for writer in idle:
+            writer.close()

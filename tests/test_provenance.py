@@ -9,7 +9,6 @@ from backend.provenance import OPEN, Span
 
 # Not part of an answer that is kept, each for its reason.
 NEVER_PUBLIC = {
-    "boards": {"board_changes", "renumber_changes", "board_page"},  # the last one's caller tells: `leaderboards.py`
     "follows": {"set_follow"},
     "groups": {
         "groups_created_lately",
@@ -36,8 +35,8 @@ NEVER_PUBLIC = {
     "responses": {"acting_official", "respond_to_idea"},
     "votes": {"set_votes", "recount"},
 }
-# Reads for commands and jobs, for signing in, and the feed itself.
-NEVER_PUBLIC_MODULES = {"idempotency", "imports", "migrate", "pool", "public_changes", "sessions"}
+# Reads for commands and jobs, for signing in, the feed itself; and boards, whose one reader, `leaderboards.py`, tells.
+NEVER_PUBLIC_MODULES = {"boards", "idempotency", "imports", "migrate", "pool", "public_changes", "sessions"}
 
 
 def reads() -> Iterator[tuple[str, str, bool]]:

@@ -16,7 +16,7 @@ from backend.embedded.servers import Servers
 from backend.ids import global_id, parse_id
 from backend.realtime import answers, changes
 from backend.settings import Settings
-from tests.conftest import Api, _execute
+from tests.conftest import Api, execute_sql
 from tests.test_public_answers import PROMISED_SECONDS, counted, served, without_redis
 
 pytestmark = pytest.mark.anyio
@@ -199,21 +199,21 @@ async def lost(servers: Servers, database_url: str) -> AsyncIterator[str]:
     name = urlsplit(database_url).path[1:]
     away = f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"
     yield away
-    await _execute(servers, away.replace("false", "true"))
+    await execute_sql(servers, away.replace("false", "true"))
 
 
 async def test_f2_without_postgresql_nothing_kept_is_served_and_nothing_is_missed(
     api: Api, servers: Servers, lost: str, idea: str
 ) -> None:
     await ask(api.client, IDEAS)
-    await _execute(servers, lost)
+    await execute_sql(servers, lost)
     name = lost.split()[2]
     end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"  # noqa: S608 # our own name
-    await _execute(servers, end)
+    await execute_sql(servers, end)
     await asyncio.sleep(changes.VERIFIED_SECONDS)
     answer = await api.client.post("/graphql", json={"query": IDEAS})
     assert answer.json()["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
-    await _execute(servers, lost.replace("false", "true"))
+    await execute_sql(servers, lost.replace("false", "true"))
     await api.set_vote(idea, token=await api.token())
     await asyncio.sleep(PROMISED_SECONDS)
     assert b'"voteCount":1' in await ask(api.client, IDEAS)

@@ -66,8 +66,8 @@ async def prepare_connection(conn: "asyncpg.Connection[asyncpg.Record]") -> None
 async def keep_session(conn: Connection) -> None:
     """What is done to a connection when it comes back, besides ending its transaction: nothing.
 
-    Nobody leaves anything in a session: settings are SET LOCAL, advisory locks end with their transactions. asyncpg's own
-    way is a round trip (RESET ALL and others), which took more of both processors than a usual read.
+    Nobody leaves anything in a session: settings are SET LOCAL, advisory locks end with their transactions. asyncpg's
+    own way is a round trip (RESET ALL and others), which took more of both processors than a usual read.
     """
     del conn
 

@@ -12,7 +12,7 @@ from backend.db.statements import statements
 SQL = statements("votes")
 
 
-# None of these is frozen, though nobody writes to them: they are made for every vote, and frozen take three times as long.
+# Not frozen, though nobody writes to them: they are made for every vote, and frozen would take three times as long.
 @dataclass(slots=True)
 class VoteStatement:
     """A resident's word on an idea. `decided_at` None is now."""

@@ -54,7 +54,8 @@ async def _work(settings: Settings, redis: Client, stopping: asyncio.Event) -> N
     pool = await open_pool(settings.database_url, size=settings.database_pool)
     try:
         # Boards are carried from here too: what a web process left undone when it died doesn't wait for another.
-        async with running(Projector(pool, Boards(redis), Catalogues(pool)).run()):
+        projector = Projector(pool, Boards(redis), Catalogues(pool))
+        async with running(projector.run(), projector.upkeep()):
             await queue.work(
                 settings.database_url,
                 jobs={notify_followers.NAME: notify_followers.notify_followers(pool, redis)},

@@ -5,6 +5,6 @@ one operation of a validated document; a plan is executed as often as one likes.
 """
 
 from backend.planned.hints import Attribute, Batch, Each, Hint, Hints
-from backend.planned.plan import NotPlanned, Plan, Planner
+from backend.planned.plan import ArgumentError, NotPlanned, Plan, Planner
 
-__all__ = ["Attribute", "Batch", "Each", "Hint", "Hints", "NotPlanned", "Plan", "Planner"]
+__all__ = ["ArgumentError", "Attribute", "Batch", "Each", "Hint", "Hints", "NotPlanned", "Plan", "Planner"]

@@ -31,7 +31,7 @@ from graphql import (
     is_leaf_type,
     is_object_type,
 )
-from graphql.pyutils import Undefined, inspect, is_iterable
+from graphql.pyutils import Undefined, UndefinedType, inspect, is_iterable
 
 from backend.planned.spots import Items, Some, Spot
 
@@ -45,6 +45,7 @@ class Failed:
 
 
 FAILED: Final = Failed()
+_ODD: Final = frozenset({Failed, UndefinedType})
 _NOTHING: Final = frozenset({NoneType, Failed})
 MAX_INT: Final = 2**31 - 1
 MIN_INT: Final = -(2**31)
@@ -100,16 +101,39 @@ class Leaves:
         self._fits: Callable[[Values], bool] | None = fits
         self._members: dict[object, object] = {}
 
-    def complete(self, run: "Run", field: "Field", values: Values, spot: Spot) -> Values:
+    def done(self, values: Values) -> Values | None:
+        """The values, where they need nothing done to them."""
         kinds = {*map(type, values)}
         if len(kinds) == 1 and self._usual in kinds and (self._fits is None or self._fits(values)):
             return values
+        return None
+
+    def complete(self, run: "Run", field: "Field", values: Values, spot: Spot) -> Values:
+        out = self.done(values)
+        if out is None:
+            out = self._serialised({*map(type, values)}, values)
+        return self._one_by_one(run, field, values, spot) if out is None else out
+
+    def _serialised(self, kinds: set[type], values: Values) -> Values | None:
+        """All in one go, where nothing is amiss."""
         if len(kinds) == 1 and isinstance(next(iter(kinds)), enum.EnumMeta):
             members = self._members
             try:
                 return [members[value] for value in values]
             except KeyError:
-                pass
+                return None
+        if not kinds.isdisjoint(_ODD):
+            return None
+        serialise = self._serialise
+        try:
+            out = [None if value is None else serialise(value) for value in values]
+        except Exception:  # told by whoever goes through them one by one
+            return None
+        made = [*map(type, out)]
+        nulls = [*map(type, values)].count(NoneType) if NoneType in kinds else 0
+        return out if made.count(NoneType) == nulls and UndefinedType not in made else None
+
+    def _one_by_one(self, run: "Run", field: "Field", values: Values, spot: Spot) -> Values:
         out: Values = []
         for index, value in enumerate(values):
             if value is None or value is FAILED or value is Undefined:
@@ -158,10 +182,10 @@ class NonNull:
     nullable = False
 
     def __init__(self, inner: Completer) -> None:
-        self._inner = inner
+        self.inner = inner
 
     def complete(self, run: "Run", field: "Field", values: Values, spot: Spot) -> Values | Awaitable[Values]:
-        out = self._inner.complete(run, field, values, spot)
+        out = self.inner.complete(run, field, values, spot)
         return self._checked(run, field, out, spot) if isinstance(out, list) else self._later(run, field, out, spot)
 
     async def _later(self, run: "Run", field: "Field", out: Awaitable[Values], spot: Spot) -> Values:

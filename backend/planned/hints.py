@@ -5,7 +5,8 @@ arguments of its own. A hint promises that another way gives the same values.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, TypeAlias
 
 from graphql import GraphQLObjectType, GraphQLResolveInfo
@@ -20,6 +21,10 @@ class Attribute:
     """The value is the source's attribute; reading it has no effects."""
 
     name: str
+    get: Callable[[Source], object] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "get", attrgetter(self.name))
 
 
 @dataclass(frozen=True, slots=True)

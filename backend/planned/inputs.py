@@ -5,6 +5,7 @@ value may be, valid or not, is Unusual, and graphql-core's to judge.
 """
 
 from collections.abc import Callable, Mapping
+from math import isfinite
 from typing import Any, Final, TypeAlias
 
 from graphql import (
@@ -68,11 +69,13 @@ def _of_named_or_list(type_: GraphQLInputType) -> Coerce:
             return _exactly(python_type)
     if type_ is GraphQLInt:
         return _int
+    if type_ is GraphQLFloat:
+        return _float
     assert is_leaf_type(type_)  # noqa: S101 # there is no other kind
     return _leaf(type_.coerce_input_value)
 
 
-_BUILTIN: Final = ((GraphQLString, str), (GraphQLID, str), (GraphQLBoolean, bool), (GraphQLFloat, int))
+_BUILTIN: Final = ((GraphQLString, str), (GraphQLID, str), (GraphQLBoolean, bool))
 
 
 def _exactly(python_type: type) -> Coerce:
@@ -86,6 +89,12 @@ def _exactly(python_type: type) -> Coerce:
 
 def _int(value: Value) -> Value:
     if type(value) is not int or not -(2**31) <= value < 2**31:
+        raise Unusual
+    return value
+
+
+def _float(value: Value) -> Value:
+    if type(value) is not float or not isfinite(value):
         raise Unusual
     return value
 

@@ -1,6 +1,6 @@
 """Plans: what an operation asks for, worked out once for all its executions."""
 
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -46,8 +46,8 @@ from graphql.language import DirectiveNode
 from graphql.pyutils import Undefined
 from graphql.utilities.coerce_input_value import coerce_default_value
 
-from backend.planned.completion import Completer, completer
-from backend.planned.hints import Hint, Hints
+from backend.planned.completion import Completer, Leaves, NonNull, completer
+from backend.planned.hints import Attribute, Hint, Hints, Source
 from backend.planned.inputs import CONSTANT, Coerce, Unusual, coercer, usual_variables
 from backend.planned.run import Run
 
@@ -55,6 +55,10 @@ _CONDITIONS: Final = frozenset({"skip", "include"})
 _NOT_PLANNED: Final = frozenset({"defer", "stream", "experimental_disableErrorPropagation"})
 _NO_VARIABLES: Final = VariableValues({}, {})
 _MOST_SHAPES: Final = 32  # by which conditions hold; further ones are planned anew each time
+
+
+class ArgumentError(GraphQLError):
+    """Arguments that a caller's variables make impossible, found out as the field is resolved."""
 
 
 class NotPlanned(Exception):
@@ -282,6 +286,7 @@ class Field:
         self.hint: Hint | None = plan.planner.hints(parent_type, self.name)
         self.completer: Completer = completer(definition.type)
         self.nullable = self.completer.nullable
+        self.quick = _quick(self.hint, self.completer)
         self._plan = plan
         self.details = details
         self._conditions = variables
@@ -303,7 +308,7 @@ class Field:
         return found
 
     def arguments(self, variables: VariableValues) -> dict[str, Any]:  # Any: what graphql-core makes of them
-        """Raises GraphQLError for values that don't fit."""
+        """Raises ArgumentError for values that don't fit."""
         if self._constant is not None:
             return self._constant
         if self._variables is not None:
@@ -316,7 +321,10 @@ class Field:
                 values[out_name] = value
             else:
                 return values
-        return get_argument_values(self.definition, self.node, variables, None, self._plan.planner.hide_suggestions)
+        try:
+            return get_argument_values(self.definition, self.node, variables, None, self._plan.planner.hide_suggestions)
+        except GraphQLError as error:
+            raise ArgumentError(error.message, error.nodes) from error
 
     def _constant_arguments(self) -> dict[str, Any] | None:  # Any: as above
         """The arguments where they are the same each time, and nothing that a resolver could change."""
@@ -347,6 +355,12 @@ class Field:
                     return None
                 self._defaults[out_name] = default
         return found
+
+
+def _quick(hint: Hint | None, completer: Completer) -> tuple[Callable[[Source], object], Leaves] | None:
+    """How an attribute that is a leaf is read, and what tells whether there is anything to do to it."""
+    leaves = completer.inner if isinstance(completer, NonNull) else completer
+    return (hint.get, leaves) if isinstance(hint, Attribute) and isinstance(leaves, Leaves) else None
 
 
 def _is_literal(node: object) -> bool:

@@ -8,7 +8,6 @@ from asyncio import gather
 from collections.abc import Awaitable, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from graphql import (
@@ -125,8 +124,14 @@ class Run:
         hint = field.hint
         objects = level.objects
         try:
+            if field.quick:
+                get, leaves = field.quick
+                if leaves.done(values := list(map(get, objects))):
+                    for row, value in zip(level.rows, values, strict=True):
+                        row[field.key] = value
+                    return
             if type(hint) is Attribute:
-                values = list(map(attrgetter(hint.name), objects))
+                values = list(map(hint.get, objects))
                 if only_plain({*map(type, values)}):
                     self._complete(level, field, values)
                 else:

@@ -1,12 +1,16 @@
-"""Where a page of a board comes from: Redis while its boards are fresh, else PostgreSQL; the same answer."""
+"""Where boards are read: from Redis while they are fresh and as deep, else from PostgreSQL; the same answer."""
 
 import time
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
+from typing import TypeVar
+from uuid import UUID
 
 import structlog
 
 from backend.cursors import Place
-from backend.db.boards import Board, Entry, Window, board_page
+from backend.db.boards import Board, Entry, Window, board_page, midnight_ranks
 from backend.db.pool import Pool, acquire
 from backend.metrics import BOARD_PAGES
 from backend.provenance import ANY, Span, ideas_of, note_rows, note_today, noted, votes_of
@@ -15,6 +19,7 @@ from backend.realtime.changes import Changes
 from backend.realtime.redis import REDIS_FAILURES
 
 AVOID_SECONDS = 1.0  # after a failure, so that not every reader waits for the next one
+Answer = TypeVar("Answer")
 
 log = structlog.get_logger()
 
@@ -29,16 +34,10 @@ class Leaderboards:
     async def page(self, board: Board, *, today: date, limit: int, beyond: Place | None = None) -> list[Entry]:
         """Up to `limit` places of a board beyond a place."""
         if time.monotonic() >= self._avoid_until:
-            try:
-                recent = await self._recent(board)
-                entries = await self._boards.page(board, today=today, limit=limit, beyond=beyond) if recent else None
-            except REDIS_FAILURES as error:
-                log.info("boards_from_postgresql", error=repr(error))
-                self._avoid_until = time.monotonic() + AVOID_SECONDS
-            else:
-                if entries is not None:
-                    BOARD_PAGES.labels("redis").inc()
-                    return _noted(board, entries, limit=limit, beyond=beyond)
+            entries = await self._unless_down(self._mirrored(board, today=today, limit=limit, beyond=beyond))
+            if entries is not None:
+                BOARD_PAGES.labels("redis").inc()
+                return _noted(board, entries, limit=limit, beyond=beyond)
         return await self.truth(board, today=today, limit=limit, beyond=beyond)
 
     async def truth(self, board: Board, *, today: date, limit: int, beyond: Place | None = None) -> list[Entry]:
@@ -47,6 +46,34 @@ class Leaderboards:
         async with acquire(self._pool) as conn:
             entries = await board_page(conn, board, today=today, limit=limit, beyond=beyond)
         return _noted(board, entries, limit=limit, beyond=beyond)
+
+    async def midnight_ranks(self, board: Board, *, today: date, idea_ids: Sequence[UUID]) -> Mapping[UUID, int | None]:
+        """The ranks of some ideas on a board as it stood at the last local midnight."""
+        note_today()
+        if sources := noted():  # votes of today don't move them; a group that comes to own an idea does
+            sources.add_list(ideas_of(board.scope_id or board.municipality_id), ANY)
+        told: dict[UUID, int | None] = {}
+        if time.monotonic() >= self._avoid_until:
+            then = replace(board, at_midnight=True)
+            told = await self._unless_down(self._boards.ranks(then, today=today, idea_ids=idea_ids)) or {}
+        rest = [idea_id for idea_id in idea_ids if idea_id not in told]
+        if not rest:
+            return told
+        async with acquire(self._pool) as conn:
+            return told | await midnight_ranks(conn, board, today=today, idea_ids=rest)
+
+    async def _unless_down(self, asked: Awaitable[Answer]) -> Answer | None:
+        try:
+            return await asked
+        except REDIS_FAILURES as error:
+            log.info("boards_from_postgresql", error=repr(error))
+            self._avoid_until = time.monotonic() + AVOID_SECONDS
+            return None
+
+    async def _mirrored(self, board: Board, *, today: date, limit: int, beyond: Place | None) -> list[Entry] | None:
+        if not await self._recent(board):
+            return None
+        return await self._boards.page(board, today=today, limit=limit, beyond=beyond)
 
     async def _recent(self, board: Board) -> bool:
         """Whether Redis's board may go into a kept answer, which then ends in time for what the board still lacks."""

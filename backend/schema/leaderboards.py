@@ -30,7 +30,7 @@ class LeaderboardEntry:
     @batched("The rank on the same board at the last local midnight; null where it wasn't on it.")
     @staticmethod
     async def previous_rank(entries: Sequence["LeaderboardEntry"], info: Info) -> list[int | None]:
-        ranks: dict[tuple[Board, UUID], int] = {}
+        ranks: dict[tuple[Board, UUID], int | None] = {}
         for board in {each.board for each in entries}:
             ids = [each.entry.idea_id for each in entries if each.board == board]
             found = await info.context.read.midnight_ranks(board, ids)

@@ -11,6 +11,7 @@ import structlog
 from graphql import GraphQLError, GraphQLFormattedError
 
 from backend.errors import BadUserInput, RateLimited, RequestError, Unavailable
+from backend.planned import ArgumentError
 
 MAX_ERRORS = 5
 MAX_MESSAGE = 300
@@ -125,6 +126,8 @@ class ErrorFormat:
         for cause in _causes(error):
             if isinstance(cause, RequestError):
                 return cause
+            if isinstance(cause, ArgumentError):
+                return BadUserInput(cause.message)
             if found := self.translate(cause):
                 return found
         return None

@@ -191,10 +191,9 @@ class Operations:
             coerced = self._coerced(operation.plan.coerce(variables))
             try:
                 planned = operation.plan.execute_coerced(coerced, None, context)
-            except NotPlanned as reason:
-                self.unplanned(str(reason))
-            else:
-                return await planned if isawaitable(planned) else planned
+            except NotPlanned as reason:  # of this one's variables
+                raise BadUserInput(f"Not with these variables: {reason}.") from reason
+            return await planned if isawaitable(planned) else planned
         result = execute_root_selection_set(self._executor(operation, variables, context))
         return await result if isawaitable(result) else result
 
@@ -219,7 +218,7 @@ class Operations:
                 try:
                     return operation.plan.execute_coerced(event.variable_values, event.root_value, context())
                 except NotPlanned as reason:
-                    self.unplanned(str(reason))
+                    raise BadUserInput(f"Not with these variables: {reason}.") from reason
             event.context_value = context()
             return execute_subscription_event(event)
 

@@ -78,6 +78,10 @@ UPDATE ideas AS i SET
   was_listed = CASE WHEN i.placed_on < m.today THEN i.listed ELSE i.was_listed END,
   was_theme_id = CASE WHEN i.placed_on < m.today THEN i.theme_id ELSE i.was_theme_id END,
   was_district_id = CASE WHEN i.placed_on < m.today THEN i.district_id ELSE i.was_district_id END,
+  left_scope_ids = ARRAY(
+    SELECT DISTINCT s.id FROM unnest(i.left_scope_ids || ARRAY[i.theme_id, i.district_id]) AS s (id)
+    WHERE s.id <> $5 AND s.id IS DISTINCT FROM $6
+  ),
   placed_on = m.today, version = i.version + 1,
   edited_at = date_trunc('milliseconds', clock_timestamp()), updated_at = date_trunc('milliseconds', clock_timestamp())
 FROM (SELECT (clock_timestamp() AT TIME ZONE time_zone)::date AS today FROM municipalities WHERE id = $1) AS m

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from backend.db.boards import Board
 from backend.ids import global_id, parse_id
-from backend.realtime.boards import board_key, placed_key, rebuild_key, state_key, text
+from backend.realtime.boards import board_field, board_key, fill_key, rebuild_key, state_key, text
 from tests.chaos import checks
 from tests.chaos.history import PLACES, History, Places, keep_history
 from tests.chaos.house import House, Resident, demo, scratch
@@ -162,8 +162,8 @@ async def wrong_types(world: World) -> None:
     generation = await world.generation()
     for key in (
         state_key(world.municipality_id),
-        placed_key(world.municipality_id, generation),
         rebuild_key(world.municipality_id),
+        fill_key(world.municipality_id),
         *(board_key(board, generation) for board in world.history.first),
     ):
         await world.redis.set(key, "not ours")
@@ -175,8 +175,10 @@ async def wrong_type_of_boards(world: World) -> None:
         await world.redis.set(board_key(board, generation), "not ours")
 
 
-async def wrong_type_of_records(world: World) -> None:
-    await world.redis.set(placed_key(world.municipality_id, await world.generation()), "not ours")
+async def nonsense_in_sizes(world: World) -> None:
+    fields = [board_field(board) for board in world.history.first]
+    await world.redis.hset(state_key(world.municipality_id), mapping=dict.fromkeys(fields[::2], "many"))
+    await world.redis.hdel(state_key(world.municipality_id), *fields[1::2])
 
 
 async def nonsense_in_state(world: World) -> None:
@@ -249,7 +251,7 @@ async def test_boards_stay_right_and_votes_go_on_whatever_becomes_of_redis(
                     boards_deleted,
                     garbage_members,
                     wrong_type_of_boards,
-                    wrong_type_of_records,
+                    nonsense_in_sizes,
                     nonsense_in_state,
                     paused,
                     stopped,

@@ -7,27 +7,19 @@ BEGIN
   SELECT id, vote_strength INTO bench FROM municipalities WHERE slug = 'bench';
   -- latest_response_id costs nothing where it isn't selected.
   EXECUTE format('CREATE VIEW bench_api.ideas AS
-    SELECT t.idea_id AS id, i.title, t.vote_count, i.author_id, i.theme_id, i.post_id, i.reaction_due_at, i.answer_due_at,
+    SELECT t.idea_id AS id, i.title, t.vote_count, a.display_name AS author_name, i.theme_id, i.post_id, i.reaction_due_at, i.answer_due_at,
       i.first_response_at, i.answered_at, i.due_at < now() AS is_overdue,
       (SELECT r.id FROM responses r WHERE r.municipality_id = %1$L AND r.idea_id = i.id ORDER BY r.id DESC LIMIT 1) AS latest_response_id
     FROM idea_tallies t JOIN ideas i ON (i.municipality_id, i.id) = (t.municipality_id, t.idea_id)
+    LEFT JOIN residents a ON (a.municipality_id, a.id) = (i.municipality_id, i.author_id)
     WHERE t.municipality_id = %1$L AND i.listed', bench.id);
-  EXECUTE format('CREATE VIEW bench_api.residents AS SELECT id, display_name FROM residents WHERE municipality_id = %L', bench.id);
-  EXECUTE format('CREATE VIEW bench_api.themes AS SELECT id, names->>''en'' AS name FROM themes WHERE municipality_id = %L', bench.id);
-  EXECUTE format('CREATE VIEW bench_api.holders AS
-    SELECT p.id AS post_id, o.name, p.titles->>''en'' AS title
-    FROM posts p JOIN officials o ON (o.municipality_id, o.post_id) = (p.municipality_id, p.id)
-    WHERE p.municipality_id = %L AND o.ended_at IS NULL', bench.id);
   EXECUTE format('CREATE VIEW bench_api.responses AS SELECT id, kind, body, created_at FROM responses WHERE municipality_id = %L', bench.id);
   EXECUTE format('CREATE VIEW bench_api.votes AS
     SELECT idea_id, resident_id, strength >= %L AS counts FROM votes WHERE municipality_id = %L AND voted', bench.vote_strength, bench.id);
   EXECUTE format('CREATE VIEW bench_api.follows AS SELECT idea_id, resident_id FROM follows WHERE municipality_id = %L', bench.id);
 END $$;
 COMMENT ON VIEW bench_api.ideas IS
-  E'@primaryKey id\n@foreignKey (author_id) references residents (id)|@fieldName author\n@foreignKey (theme_id) references themes (id)|@fieldName theme\n@foreignKey (post_id) references holders (post_id)|@fieldName responsible\n@foreignKey (latest_response_id) references responses (id)|@fieldName latestResponse';
-COMMENT ON VIEW bench_api.residents IS E'@primaryKey id';
-COMMENT ON VIEW bench_api.themes IS E'@primaryKey id';
-COMMENT ON VIEW bench_api.holders IS E'@primaryKey post_id';
+  E'@primaryKey id\n@foreignKey (latest_response_id) references responses (id)|@fieldName latestResponse';
 COMMENT ON VIEW bench_api.responses IS E'@primaryKey id';
 COMMENT ON VIEW bench_api.votes IS E'@primaryKey idea_id,resident_id';
 COMMENT ON VIEW bench_api.follows IS E'@primaryKey idea_id,resident_id';

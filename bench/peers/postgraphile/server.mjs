@@ -18,11 +18,28 @@ const { rows: [municipality] } = await pool.query("SELECT id, time_zone, vote_st
 const verify = createVerifier({ key: readFileSync(PUBLIC_KEY_FILE), algorithms: ['EdDSA'], cache: 10000, allowedAud: 'heitto', allowedIss: 'heitto' })
 const setVote = readFileSync(new URL('../set_vote.sql', import.meta.url), 'utf8')
 
+// What seldom changes is kept for a second, as the other servers keep it: a join less for each.
+const catalogue = {}
+async function readCatalogue () {
+  const read = async (text) => new Map((await pool.query(text, [municipality.id])).rows.map((row) => [row.id, row]))
+  catalogue.themes = await read("SELECT id, names->>'en' AS name FROM themes WHERE municipality_id = $1")
+  catalogue.holders = await read(`
+    SELECT p.id, o.name, p.titles->>'en' AS title
+    FROM posts p JOIN officials o ON (o.municipality_id, o.post_id) = (p.municipality_id, p.id)
+    WHERE p.municipality_id = $1 AND o.ended_at IS NULL`)
+}
+await readCatalogue()
+setInterval(readCatalogue, 1000)
+const themeOf = (id) => catalogue.themes.get(id)
+const holderOf = (id) => catalogue.holders.get(id)
 const isThere = (id) => id != null
 
 const viewerFields = extendSchema(({ input: { pgRegistry: { pgExecutors, pgResources: { votes, follows } } } }) => ({
   typeDefs: `
-    extend type Idea { viewerVote: Vote viewerFollows: Boolean! clock: ResponseClock! }
+    extend type Idea { author: Resident theme: Theme! responsible: Official! viewerVote: Vote viewerFollows: Boolean! clock: ResponseClock! }
+    type Resident { displayName: String! }
+    type Theme { name: String! }
+    type Official { name: String! title: String! }
     type ResponseClock { reactionDueAt: Datetime! answerDueAt: Datetime! firstResponseAt: Datetime answeredAt: Datetime isOverdue: Boolean! }
     extend type Mutation { setVote(input: SetVoteInput!): SetVotePayload }
     input SetVoteInput { ideaId: UUID! voted: Boolean! }
@@ -34,9 +51,13 @@ const viewerFields = extendSchema(({ input: { pgRegistry: { pgExecutors, pgResou
       plans: {
         viewerVote: ($idea) => votes.get({ idea_id: $idea.get('id'), resident_id: context().get('viewerId') }),
         viewerFollows: ($idea) => lambda(follows.get({ idea_id: $idea.get('id'), resident_id: context().get('viewerId') }).get('idea_id'), isThere, true),
-        clock: ($idea) => $idea
+        clock: ($idea) => $idea,
+        author: ($idea) => $idea,
+        theme: ($idea) => lambda($idea.get('theme_id'), themeOf, true),
+        responsible: ($idea) => lambda($idea.get('post_id'), holderOf, true)
       }
     },
+    Resident: { plans: { displayName: ($idea) => $idea.get('author_name') } },
     ResponseClock: {
       plans: {
         reactionDueAt: ($idea) => $idea.get('reaction_due_at'),
