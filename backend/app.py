@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import AsyncIterator
+from importlib.metadata import version
 
 import asyncpg
 import orjson
@@ -24,21 +26,17 @@ from backend.gate import Gate
 from backend.graphiql import explorer, explorer_routes
 from backend.logs import set_up_logs
 from backend.metrics import UNPLANNED
+from backend.public import PUBLIC_FIELDS, viewer_dependent
 from backend.realtime.redis import REDIS_FAILURES
 from backend.resolvers.access import authorize
 from backend.services import Services, open_services
 from backend.settings import Settings, Switch, load_settings
 from backend.transport.answers import ErrorFormat
+from backend.transport.finished import FinishedAnswers
 from backend.transport.operations import Operations
 from backend.transport.pipeline import Pipeline
 from backend.transport.routes import graphql_routes
 
-# Root fields whose answers are the same for everybody without an account, as long as nothing of the viewer is asked.
-PUBLIC_FIELDS = frozenset({"leaderboard", "municipality"})
-# Fields that differ between viewers, or lead to what only some may see.
-VIEWER_FIELDS = frozenset(
-    {"viewerVote", "viewerFollows", "viewerRole", "members", "submittedBy", "hiddenReason", "mergedInto", "viewer"}
-)
 # What plain lists are expected to hold, for the cost of a document; each is bounded in the database.
 LIST_SIZES = {
     "Municipality.districts": 20,
@@ -65,11 +63,6 @@ class Application(Starlette):
             await super().__call__(scope, receive, send)
 
 
-def viewer_dependent(type_name: str, field_name: str) -> bool:
-    del type_name
-    return field_name in VIEWER_FIELDS
-
-
 def translate(error: BaseException) -> RequestError | None:
     """What a failure below means for a caller."""
     if isinstance(error, asyncpg.ForeignKeyViolationError) and str(error.constraint_name).endswith("_resident_fkey"):
@@ -94,12 +87,14 @@ def create_app(settings: Settings | None = None) -> Starlette:
     )
     gate = Gate(settings)
     pipeline = Pipeline(operations, gate, ErrorFormat(translate))
+    build = f"{version('heitto')} {hashlib.blake2b(schema.as_str().encode(), digest_size=8).hexdigest()}"
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         del app
-        async with open_services(settings) as opened:
+        async with open_services(settings, build=build) as opened:
             gate.open(opened)
+            pipeline.finished = FinishedAnswers(opened.changes, opened.answers)
             yield
             pipeline.drain()
 

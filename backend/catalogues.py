@@ -63,5 +63,8 @@ class Catalogues:
             catalogue = await municipalities.catalogue(conn, municipality_id)
         if catalogue is None:
             raise KeyError(municipality_id)
+        _, known = self._kept.get(municipality_id, (0.0, None))
+        if known == catalogue:
+            catalogue = known  # with what was worked out of it
         self._kept[municipality_id] = asked_at, catalogue
         return catalogue

@@ -13,6 +13,7 @@ from backend.db.municipalities import Catalogue
 from backend.db.pool import acquire
 from backend.errors import NoMunicipality, Unauthenticated, WrongMunicipality
 from backend.messages import best_locale
+from backend.provenance import noted
 from backend.services import Services
 from backend.settings import Settings
 from backend.transport import gate
@@ -32,8 +33,8 @@ class Caller:
     expires_at: float | None
 
     @property
-    def scope(self) -> tuple[UUID, str]:
-        return self.catalogue.id, self.locale
+    def scope(self) -> tuple[UUID, str, str]:
+        return self.catalogue.id, self.locale, self.catalogue.version
 
     @property
     def signed_in(self) -> bool:
@@ -124,4 +125,7 @@ class Gate:
         assert isinstance(caller, Caller)  # noqa: S101 # likewise
         if caller.expires_at is not None and caller.expires_at + 30 < time.time():
             raise Unauthenticated
+        if sources := noted():
+            sources.ids.add(caller.catalogue.id.hex)
+            sources.day_ends = caller.catalogue.day_ends().timestamp()
         return Context(self.services, caller.catalogue, caller.viewer, caller.locale, request_id)

@@ -9,5 +9,10 @@ VOTE_BATCH = Histogram(
     buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
 )
 BOARD_PAGES = Counter("heitto_board_pages", "Pages of boards read", ["source"])
+PUBLIC_ANSWERS = Counter(
+    "heitto_public_answers",
+    "Answers the same for everyone: from the process, from Redis, made; and kept ones that were found stale (dropped)",
+    ["how"],
+)
 BOARD_REBUILDS = Counter("heitto_board_rebuilds", "Boards of a municipality made anew")
 UNPLANNED = Counter("heitto_graphql_unplanned", "Operations left to graphql-core to execute", ["reason"])

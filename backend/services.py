@@ -9,8 +9,10 @@ from backend.auth.keys import SigningKeys, load_signing_keys
 from backend.catalogues import Catalogues
 from backend.cursors import Cursors
 from backend.db.pool import Pool, open_pool
+from backend.realtime.answers import SharedAnswers
 from backend.realtime.background import running
 from backend.realtime.boards import Boards
+from backend.realtime.changes import Changes
 from backend.realtime.hub import Hub
 from backend.realtime.leaderboards import Leaderboards
 from backend.realtime.limiter import RateLimiter
@@ -19,7 +21,7 @@ from backend.realtime.redis import Client, open_redis
 from backend.realtime.votes import VoteBatches
 from backend.settings import Settings, Switch
 
-BACKGROUND_POOL = 3  # rounds, upkeep, health
+BACKGROUND_POOL = 4  # rounds, upkeep, the feed of changes, health
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Services:
     cursors: Cursors
     catalogues: Catalogues
     leaderboards: Leaderboards
+    changes: Changes
+    answers: SharedAnswers
     projector: Projector
     votes: VoteBatches
     hub: Hub
@@ -39,14 +43,18 @@ class Services:
 
 
 @contextlib.asynccontextmanager
-async def open_services(settings: Settings) -> AsyncIterator[Services]:
-    """Connects to PostgreSQL and, when first used, to Redis; keeps boards and subscribers up to date meanwhile."""
+async def open_services(settings: Settings, *, build: str) -> AsyncIterator[Services]:
+    """`build` tells this program from others that use the same Redis.
+
+    Connects to PostgreSQL and, when first used, to Redis; keeps boards and subscribers up to date meanwhile."""
     assert settings.signing_key_file  # noqa: S101 # required by whoever serves
     pool = await open_pool(settings.database_url, size=settings.database_pool)
     # Apart, so that boards stay fresh and health is told while requests hold every connection.
     background = await open_pool(settings.database_url, size=BACKGROUND_POOL)
     redis, listener = open_redis(settings.redis_url), open_redis(settings.redis_url, listens=True)
     catalogues, boards, hub = Catalogues(pool), Boards(redis), Hub(listener)
+    changes = Changes(background)
+    secret = settings.secret_key.get_secret_value().encode()
     projector = Projector(background, boards, Catalogues(background))
     services = Services(
         settings=settings,
@@ -54,16 +62,18 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         background=background,
         redis=redis,
         keys=load_signing_keys(settings.signing_key_file),
-        cursors=Cursors(settings.secret_key.get_secret_value().encode()),
+        cursors=Cursors(secret),
         catalogues=catalogues,
-        leaderboards=Leaderboards(pool, boards),
+        leaderboards=Leaderboards(pool, boards, changes),
+        changes=changes,
+        answers=SharedAnswers(redis, changes, secret=secret, build=build),
         projector=projector,
         votes=VoteBatches(pool),
         hub=hub,
         limiter=RateLimiter(redis, enabled=settings.rate_limits is Switch.ON),
     )
     try:
-        async with running(projector.run(), projector.upkeep(), hub.run()):
+        async with running(projector.run(), projector.upkeep(), hub.run(), changes.run()):
             yield services
     finally:
         for each in (pool, background):

@@ -12,6 +12,7 @@ from backend.db.pages import Page, PageRequest, page
 from backend.db.pool import Connection
 from backend.db.statements import statements
 from backend.db.votes import VoteRow
+from backend.provenance import note_private
 from backend.viewer import NOBODY, Viewer
 
 SQL = statements("follows")
@@ -52,6 +53,7 @@ async def viewer_marks(
     conn: Connection, *, municipality_id: UUID, resident_id: UUID, idea_ids: Sequence[UUID]
 ) -> list[MarkRow]:
     """Those of the ideas that a resident votes for or follows."""
+    note_private()
     rows = await conn.fetch(SQL["viewer_marks"], municipality_id, resident_id, idea_ids)
     return [MarkRow(row[0], VoteRow(row[1], row[2]) if row[1] else None, row[3]) for row in rows]
 
@@ -60,6 +62,7 @@ async def follow_page(
     conn: Connection, *, municipality_id: UUID, viewer: Viewer, request: PageRequest
 ) -> Page[FollowRow]:
     """The listed ideas the viewer follows, newest follow first; read forwards only."""
+    note_private()
     followed_at, idea_id = _AFTER_ALL, NOBODY
     if request.beyond:
         followed_at, idea_id = _EPOCH + request.beyond.key * _MICROSECOND, request.beyond.id

@@ -10,6 +10,7 @@ from backend.cursors import Place
 from backend.db.pages import Page, PageRequest, page, pages_by_parent
 from backend.db.pool import Connection
 from backend.db.statements import statements
+from backend.provenance import ANY, groups_of, note_private, note_rows, noted
 from backend.viewer import Viewer
 
 SQL = statements("groups")
@@ -48,6 +49,7 @@ class MemberRow:
 
 
 async def groups_by_id(conn: Connection, *, municipality_id: UUID, ids: Sequence[UUID]) -> dict[UUID, GroupRow]:
+    note_rows(*ids)
     rows = await conn.fetch(SQL["groups_by_id"], municipality_id, ids)
     return {row[0]: GroupRow(*row) for row in rows}
 
@@ -59,6 +61,7 @@ async def groups_of_ideas(
     owners: dict[UUID, list[GroupRow]] = {}
     for row in await conn.fetch(SQL["groups_of_ideas"], municipality_id, idea_ids):
         owners.setdefault(row[0], []).append(GroupRow(*list(row)[1:]))
+    note_rows(*idea_ids, *(group.id for groups in owners.values() for group in groups))
     return owners
 
 
@@ -66,6 +69,7 @@ async def viewer_group_roles(
     conn: Connection, *, municipality_id: UUID, resident_id: UUID, group_ids: Sequence[UUID]
 ) -> dict[UUID, str]:
     """What a resident is in those of the groups that they are anything in."""
+    note_private()
     rows = await conn.fetch(SQL["viewer_group_roles"], municipality_id, resident_id, group_ids)
     return {row[0]: row[1] for row in rows}
 
@@ -77,6 +81,9 @@ async def group_page(
     literal = search and re.sub(r"([\\%_])", r"\\\1", search)
     after = request.beyond and request.beyond.id
     rows = await conn.fetch(SQL["group_page"], municipality_id, kind, literal, after, request.limit + 1)
+    if sources := noted():
+        note_rows(*(row[0] for row in rows))
+        sources.add_list(groups_of(municipality_id), ANY)
     return page([GroupRow(*row) for row in rows], request)
 
 
@@ -84,6 +91,7 @@ async def viewer_group_page(
     conn: Connection, *, municipality_id: UUID, resident_id: UUID, request: PageRequest
 ) -> Page[GroupRow]:
     """The groups a resident is a contact or member of or has asked to join, newest group first."""
+    note_private()
     after = request.beyond and request.beyond.id
     rows = await conn.fetch(SQL["viewer_group_page"], municipality_id, resident_id, after, request.limit + 1)
     return page([GroupRow(*row) for row in rows], request)
@@ -93,6 +101,7 @@ async def member_pages(
     conn: Connection, *, municipality_id: UUID, viewer: Viewer, group_ids: Sequence[UUID], request: PageRequest
 ) -> list[Page[MemberRow]]:
     """Of each group who is in it, longest first; nobody where the viewer is no member. Contacts see requests too."""
+    note_private()
     joined_at, resident_id = None, UUID(int=0)
     if request.beyond:
         joined_at, resident_id = _EPOCH + request.beyond.key * _MICROSECOND, request.beyond.id

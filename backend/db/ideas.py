@@ -1,7 +1,8 @@
 """Ideas: rows, pages in every order, and what changes them."""
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final, NamedTuple
@@ -13,12 +14,27 @@ from backend.cursors import Place
 from backend.db.idea_statements import ORDERS, VALUELESS, IdeaFilter, few_ideas, page_statement
 from backend.db.pages import Page, PageRequest, pages_by_parent
 from backend.db.pool import Connection
+from backend.db.public_changes import next_due
 from backend.db.statements import statements
+from backend.provenance import (
+    ANY,
+    OPEN,
+    Span,
+    ideas_of,
+    note_private,
+    note_rows,
+    note_today,
+    note_until,
+    noted,
+    votes_of,
+)
 from backend.viewer import Viewer
 
 __all__ = ["ORDERS", "IdeaFilter", "page_statement"]  # what others take from here, beside what is written here
 
 SQL = statements("ideas")
+# Of the orders that votes decide, the most that one vote adds to their key.
+_VOTES_COUNT: Final = {"MOST_VOTED": 1, "TRENDING": 14}
 
 
 class IdeaRow(NamedTuple):  # not a dataclass: made several times as fast, twenty and more a page
@@ -92,6 +108,9 @@ async def idea_pages(
     values = [value for name, value in asked.items() if name not in VALUELESS]
     place = (request.beyond.key, request.beyond.id) if request.beyond else ()
     parents = [None] if group_ids is None else list(group_ids)
+    if filter.overdue is not None and (sources := noted()):  # before the list: what becomes late in between is told
+        seconds = await next_due(conn, municipality_id=municipality_id)
+        sources.end(math.inf if seconds is None else time.time() + seconds + 0.001)
     few = await few_ideas(conn, municipality_id=municipality_id, order=order, names=names, values=values)
 
     async def read(*, late: bool) -> list[asyncpg.Record]:
@@ -112,13 +131,68 @@ async def idea_pages(
     if order == "TRENDING" and not few and (not rows or rows[0][2]):
         rows = await read(late=True)
     placed = [(row[0] - 1, PlacedIdea(row[1], IdeaRow._make(row[3:]))) for row in rows]
+    for number, parent in enumerate(parents):
+        fetched = [row for at, row in placed if at == number]
+        _note_page(
+            fetched, order=order, filter=filter, request=request, group_id=parent, municipality_id=municipality_id
+        )
     return pages_by_parent(placed, len(parents), request)
+
+
+def note_ideas(rows: Iterable[IdeaRow]) -> None:
+    """Ideas that were read, with their authors' names and their clocks."""
+    if noted():
+        rows = list(rows)
+        note_rows(*(row.id for row in rows), *(row.author_id for row in rows))
+        note_until(row.due_at.timestamp() for row in rows)
+
+
+def _note_page(
+    fetched: Sequence[PlacedIdea],
+    *,
+    order: str,
+    filter: IdeaFilter,
+    request: PageRequest,
+    group_id: UUID | None,
+    municipality_id: UUID,
+) -> None:
+    sources = noted()
+    if sources is None:
+        return
+    if filter.author_id or filter.voter_id:
+        note_private()
+    by_age = order in ("NEWEST", "OLDEST")
+    # By the one beyond the page it is known that there is more. In order of age it is enough that it is in the span.
+    note_ideas(row.idea for row in (fetched[: request.limit] if by_age else fetched))
+    span = _span(fetched, order=order, request=request)
+    voted = group_id or filter.group_id or filter.district_id or filter.theme_id
+    sources.add_list(ideas_of(voted or filter.post_id or filter.department_id or municipality_id), span)
+    if order in _VOTES_COUNT:
+        sources.add_list(votes_of(voted or municipality_id), span)
+    if order == "TRENDING":
+        note_today()
+
+
+def _span(fetched: Sequence[PlacedIdea], *, order: str, request: PageRequest) -> Span:
+    further = fetched[request.limit] if len(fetched) > request.limit else None
+    if order in _VOTES_COUNT and further and not request.backwards:
+        last = fetched[request.limit - 1]
+        return Span("", last.idea.id.hex, _VOTES_COUNT[order], last.key)
+    if order not in ("NEWEST", "OLDEST"):
+        return ANY
+    start, end = request.beyond and request.beyond.id.hex, further and further.idea.id.hex
+    if (order == "NEWEST") != request.backwards:
+        return Span(end or "", start or OPEN)
+    return Span(start or "", end or OPEN)
 
 
 async def ideas_by_id(conn: Connection, *, municipality_id: UUID, viewer: Viewer, ids: Sequence[UUID]) -> list[IdeaRow]:
     """Those of `ids` that the viewer may see, in any order."""
     rows = await conn.fetch(SQL["ideas_by_id"], municipality_id, viewer.moderates, viewer.id, ids)
-    return [IdeaRow._make(row) for row in rows]
+    found = [IdeaRow._make(row) for row in rows]
+    note_rows(*ids)
+    note_ideas(found)
+    return found
 
 
 async def idea_for_update(conn: Connection, *, municipality_id: UUID, viewer: Viewer, id: UUID) -> IdeaRow | None:
@@ -220,6 +294,7 @@ async def similar_ideas(
     Runs in a transaction of its own, and for a moment only: of a text that resembles thousands of titles in a large
     municipality, what was found by then, or among the first _MOST_ALIKE.
     """
+    note_private()  # what somebody types is asked once
     found: list[asyncpg.Record] = []
     until = time.monotonic() + _SIMILAR_SECONDS
     for likeness in _LIKENESSES:

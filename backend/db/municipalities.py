@@ -1,11 +1,14 @@
 """A municipality and its offices: small, seldom changed, so read whole and kept by `catalogues.py`."""
 
+import hashlib
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from backend.db.pool import Connection
 from backend.db.statements import statements
@@ -77,6 +80,16 @@ class Catalogue:
     responsibilities: Mapping[tuple[UUID, UUID | None, UUID | None], UUID]
     made: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)  # Any: by what is asked for
     """What others made of it, kept as long as it is."""
+
+    @cached_property
+    def version(self) -> str:
+        """The same for the same contents, in every process."""
+        return hashlib.blake2b(repr(self).encode(), digest_size=12).hexdigest()
+
+    def day_ends(self) -> datetime:
+        """The next local midnight."""
+        zone = ZoneInfo(self.time_zone)
+        return datetime.combine(datetime.now(zone).date() + timedelta(days=1), time(), zone)
 
     @cached_property
     def general_theme(self) -> ThemeRow:

@@ -10,6 +10,7 @@ from backend.cursors import Place
 from backend.db.pages import Page, PageRequest, page
 from backend.db.pool import Connection
 from backend.db.statements import statements
+from backend.provenance import note_private
 
 SQL = statements("notifications")
 _AFTER_ALL: Final = UUID(int=2**128 - 1)
@@ -62,6 +63,7 @@ async def notifications_by_id(
     conn: Connection, *, municipality_id: UUID, resident_id: UUID, ids: Sequence[UUID]
 ) -> dict[UUID, NotificationRow]:
     """Those of `ids` that are the resident's own."""
+    note_private()
     rows = await conn.fetch(SQL["notifications_by_id"], municipality_id, resident_id, ids)
     return {row[0]: NotificationRow(*row) for row in rows}
 
@@ -70,6 +72,7 @@ async def notification_page(
     conn: Connection, *, municipality_id: UUID, resident_id: UUID, unread_only: bool, request: PageRequest
 ) -> Page[NotificationRow]:
     """Newest first; read forwards only."""
+    note_private()
     statement = SQL["unread_notification_page" if unread_only else "notification_page"]
     beyond = request.beyond.id if request.beyond else _AFTER_ALL
     rows = await conn.fetch(statement, municipality_id, resident_id, beyond, request.limit + 1)
@@ -80,6 +83,7 @@ async def notifications_since(
     conn: Connection, *, municipality_id: UUID, resident_id: UUID, since: UUID
 ) -> list[NotificationRow]:
     """Oldest first, from the id `since` on."""
+    note_private()
     rows = await conn.fetch(SQL["notifications_since"], municipality_id, resident_id, since)
     return [NotificationRow(*row) for row in rows]
 
@@ -91,6 +95,7 @@ async def id_of_now(conn: Connection) -> UUID:
 
 
 async def unread_count(conn: Connection, *, municipality_id: UUID, resident_id: UUID) -> int:
+    note_private()
     count: int = await conn.fetchval(SQL["unread_count"], municipality_id, resident_id)
     return count
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from backend.db.pool import Connection
 from backend.db.statements import statements
+from backend.provenance import note_private, note_rows
 
 SQL = statements("residents")
 
@@ -29,12 +30,17 @@ async def register_resident(
 
 
 async def resident_by_id(conn: Connection, *, municipality_id: UUID, id: UUID) -> ResidentRow | None:
+    note_private()
     row = await conn.fetchrow(SQL["resident"], municipality_id, id)
     return ResidentRow(row[0], row[1], row[2], row[3], tuple(row[4])) if row else None
 
 
 async def display_names(conn: Connection, *, municipality_id: UUID, ids: Sequence[UUID]) -> dict[UUID, str]:
-    return {row[0]: row[1] for row in await conn.fetch(SQL["residents_by_id"], municipality_id, ids)}
+    names = {row[0]: row[1] for row in await conn.fetch(SQL["residents_by_id"], municipality_id, ids)}
+    note_rows(*names)
+    if len(names) < len(set(ids)):
+        note_private()  # new accounts are in no feed
+    return names
 
 
 async def roles(conn: Connection, *, municipality_id: UUID, resident_id: UUID) -> frozenset[str]:

@@ -9,6 +9,7 @@ from backend.cursors import Place
 from backend.db.pages import Page, PageRequest, pages_by_parent
 from backend.db.pool import Connection
 from backend.db.statements import statements
+from backend.provenance import note_private, note_rows
 from backend.viewer import NOBODY, Viewer
 
 SQL = statements("responses")
@@ -88,6 +89,9 @@ async def responses_by_id(
 ) -> dict[UUID, ResponseRow]:
     """Those of `ids` whose ideas the viewer may see."""
     rows = await conn.fetch(SQL["responses_by_id"], municipality_id, viewer.moderates, viewer.id, ids)
+    note_rows(*(row[1] for row in rows))
+    if len(rows) < len(set(ids)):
+        note_private()  # of which idea a missing one is, and so when it is seen again, isn't known here
     return {row[0]: ResponseRow(*row) for row in rows}
 
 
@@ -95,6 +99,7 @@ async def latest_responses(
     conn: Connection, *, municipality_id: UUID, idea_ids: Sequence[UUID]
 ) -> dict[UUID, ResponseRow]:
     """By idea; those without any are left out."""
+    note_rows(*idea_ids)
     rows = [ResponseRow(*row) for row in await conn.fetch(SQL["latest_responses"], municipality_id, idea_ids)]
     return {row.idea_id: row for row in rows}
 
@@ -103,6 +108,7 @@ async def response_pages(
     conn: Connection, *, municipality_id: UUID, idea_ids: Sequence[UUID], request: PageRequest
 ) -> list[Page[ResponseRow]]:
     """One page for each of `idea_ids`, oldest first; in one statement."""
+    note_rows(*idea_ids)
     beyond = request.beyond.id if request.beyond else NOBODY
     rows = await conn.fetch(SQL["response_pages"], municipality_id, idea_ids, beyond, request.limit + 1)
     numbered = [(row[0] - 1, ResponseRow(*list(row)[1:])) for row in rows]

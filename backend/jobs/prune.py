@@ -2,6 +2,7 @@
 
 from backend.db.idempotency import prune_idempotency_keys
 from backend.db.pool import Pool, acquire
+from backend.db.public_changes import prune_public_changes
 from backend.jobs.queue import Chore
 
 
@@ -9,5 +10,6 @@ def prune(pool: Pool) -> Chore:
     async def run() -> None:
         async with acquire(pool) as conn:
             await prune_idempotency_keys(conn)
+            await prune_public_changes(conn)
 
     return run

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import islice
 from traceback import format_exception
 
@@ -59,13 +60,22 @@ class UnsupportedMediaType(RequestError):
 
 @dataclass(slots=True)  # not frozen, as all that is made for each request: it would take three times as long
 class Answer:
-    """A finished body. `status` is 200 when something was executed, whatever came of it."""
+    """A finished body. `status` is 200 when something was executed, whatever came of it.
+
+    `tag` is the `etag`, once made.
+    """
 
     body: bytes
     status: int = 200
     has_errors: bool = False
     retry_after: int | None = None
     allow: str | None = None
+    tag: str = ""
+
+    @property
+    def etag(self) -> str:
+        """Strong: the same bytes, and only these, have it (RFC 9110, section 8.8.3)."""
+        return self.tag or f'"{blake2b(self.body, digest_size=16).hexdigest()}"'
 
 
 @dataclass(frozen=True, slots=True)

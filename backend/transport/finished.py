@@ -1,58 +1,202 @@
-"""Answers that are the same for everyone, kept as bytes for a moment."""
+"""Answers that are the same for everyone, kept as bytes until what they were made from changes.
+
+An answer is kept with its sources. It is served while a feed of changes, verified lately, tells of none to them, and
+until the moment at which it would change by itself. Nothing here is a guess at how long something may hold.
+"""
 
 import asyncio
+import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass, replace
+from typing import Protocol
 
+from backend.metrics import PUBLIC_ANSWERS
+from backend.provenance import Sources, noting
 from backend.transport.answers import Answer
+
+JOIN_SECONDS = 0.5  # a call that is older was too long ago to read from for who comes now: they wait for the next
+LARGEST_TEXT = 4_096
+
+_FROM_PROCESS = PUBLIC_ANSWERS.labels("process")
+_FROM_STORE = PUBLIC_ANSWERS.labels("redis")
+_MADE = PUBLIC_ANSWERS.labels("made")
+_DROPPED = PUBLIC_ANSWERS.labels("dropped")
+
+
+class Feed(Protocol):
+    """Tells what changed. `sequence` grows when something did; `position` is where to ask on from, by any process."""
+
+    verified_until: float
+    asked_at: float
+    sequence: int
+    position: int
+
+    async def verify(self) -> bool:
+        """Whether what is told is fresh: nothing kept may be served otherwise."""
+
+    def changed(self, sources: Sources, since: int) -> bool: ...
+
+
+class Store(Protocol):
+    """What processes share. Fails silently: without it each makes its own."""
+
+    async def get(self, key: "Key") -> tuple[Answer, Sources] | None:
+        """An answer that still holds."""
+
+    def put(self, key: "Key", answer: Answer, sources: Sources) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """`scope` is what every answer varies by, `text` what was asked, told apart from all else that can be."""
+
+    scope: Hashable
+    text: Hashable
+
+
+@dataclass(slots=True, eq=False)
+class Kept:
+    """The answer to one question, made anew in its place when it is stale; None where there is none now."""
+
+    answer: Answer | None = None
+    sources: Sources | None = None
+    checked: int = 0
+    size: int = 0
+    used: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    task: asyncio.Task[Answer]
+    began: float
 
 
 class FinishedAnswers:
-    """At most `seconds` old, so that a board is right soon enough without knowing what changed it.
+    """Bounded in number and bytes; what was not asked for again goes first. Answers with errors are never kept.
 
-    Bounded in number and bytes. Answers with errors are never kept. One call makes an answer that others wait for.
+    One call makes an answer that others wait for. Without a feed nothing is kept.
     """
 
-    def __init__(self, *, seconds: float = 1.0, max_answers: int = 2_000, max_bytes: int = 16_000_000) -> None:
-        self._seconds = seconds
+    def __init__(
+        self,
+        feed: Feed | None = None,
+        store: Store | None = None,
+        *,
+        max_answers: int = 2_000,
+        max_bytes: int = 16_000_000,
+    ) -> None:
+        self._feed = feed
+        self._store = store
         self._max_answers = max_answers
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._kept: dict[Hashable, tuple[float, Answer]] = {}  # in order of age, for all are kept equally long
-        self._making: dict[Hashable, asyncio.Task[Answer]] = {}
+        self._kept: OrderedDict[Key, Kept] = OrderedDict()
+        self._texts: OrderedDict[Hashable, tuple[Kept, int]] = OrderedDict()
+        self._making: dict[Key, _Flight] = {}
 
-    async def get(self, key: Hashable, make: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Raises what `make` raises."""
-        now = asyncio.get_running_loop().time()
+    def recall(self, text: Hashable) -> tuple[Answer, int] | None:
+        """The answer that a request of exactly this text got last, and the points it costs; None where none holds."""
+        known = self._texts.get(text)
+        if known is None or not self._holds(known[0]):
+            return None
+        answer = known[0].answer
+        assert answer  # noqa: S101 # it holds
+        _FROM_PROCESS.inc()
+        return answer, known[1]
+
+    def remember(self, text: Hashable, length: int, key: Key, points: int) -> None:
+        """A request of this text asks for what is kept under `key`."""
         kept = self._kept.get(key)
-        if kept and kept[0] > now:
-            return kept[1]
-        task = self._making.get(key)
-        if task is None:
-            task = self._making[key] = asyncio.create_task(self._make(key, make))
-        return await asyncio.shield(task)  # whoever leaves, the others still wait for it
+        if kept and length <= LARGEST_TEXT:
+            self._texts[text] = kept, points
+            while len(self._texts) > self._max_answers:
+                self._texts.popitem(last=False)
 
-    async def _make(self, key: Hashable, make: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def get(self, key: Key, make: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Raises what `make` raises."""
+        while True:
+            kept = self._kept.get(key)
+            if kept and self._holds(kept) and kept.answer:
+                _FROM_PROCESS.inc()
+                return kept.answer
+            now = asyncio.get_running_loop().time()
+            flight = self._making.get(key)
+            if flight is None:
+                flight = self._making[key] = _Flight(asyncio.create_task(self._fly(key, make)), now)
+            elif now - flight.began > JOIN_SECONDS:
+                await asyncio.wait([flight.task])
+                continue
+            return await asyncio.shield(flight.task)  # whoever leaves, the others still wait for it
+
+    def _holds(self, kept: Kept) -> bool:
+        feed, sources = self._feed, kept.sources
+        if sources is None or feed is None:
+            return False
+        now = asyncio.get_running_loop().time()
+        if now >= feed.verified_until:
+            return False
+        feed.asked_at = now
+        if time.time() < sources.ends_at:
+            if kept.checked == feed.sequence:
+                kept.used = True
+                return True
+            if not feed.changed(sources, kept.checked):
+                kept.checked, kept.used = feed.sequence, True
+                return True
+        self._empty(kept)
+        _DROPPED.inc()
+        return False
+
+    async def _fly(self, key: Key, make: Callable[[], Awaitable[Answer]]) -> Answer:
         try:
-            started = asyncio.get_running_loop().time()
-            answer = await make()
-            if not answer.has_errors:
-                self._keep(key, started, answer)
-            return answer
+            return await self._find(key, make)
         finally:
             del self._making[key]
 
-    def _keep(self, key: Hashable, started: float, answer: Answer) -> None:
-        self._drop(key)
-        self._kept[key] = (started + self._seconds, answer)
-        self._bytes += len(answer.body)
-        now = asyncio.get_running_loop().time()
-        while self._kept:
-            oldest = next(iter(self._kept))
-            full = len(self._kept) > self._max_answers or self._bytes > self._max_bytes
-            if not full and self._kept[oldest][0] > now:
-                break
-            self._drop(oldest)
+    async def _find(self, key: Key, make: Callable[[], Awaitable[Answer]]) -> Answer:
+        feed = self._feed
+        verified = feed is not None and await feed.verify()
+        if feed is None or not verified:
+            _MADE.inc()
+            return await make()
+        kept = self._kept.get(key)
+        if kept and self._holds(kept) and kept.answer:  # it had only to be verified
+            _FROM_PROCESS.inc()
+            return kept.answer
+        since, position = feed.sequence, feed.position
+        if self._store and (found := await self._store.get(key)):
+            _FROM_STORE.inc()
+            return self._keep(key, *found, since=since)
+        with noting() as sources:
+            answer = await make()
+        _MADE.inc()
+        if answer.has_errors or not sources.shareable or len(answer.body) > self._max_bytes // 8:
+            return answer
+        sources.position = position if sources.position is None else min(position, sources.position)
+        answer = self._keep(key, answer, sources, since=since)
+        if self._store:
+            self._store.put(key, answer, sources)
+        return answer
 
-    def _drop(self, key: Hashable) -> None:
-        if old := self._kept.pop(key, None):
-            self._bytes -= len(old[1].body)
+    def _keep(self, key: Key, answer: Answer, sources: Sources, *, since: int) -> Answer:
+        kept = self._kept.get(key)
+        if kept is None:
+            kept = self._kept[key] = Kept()
+        self._empty(kept)
+        kept.answer, kept.sources, kept.checked, kept.used = replace(answer, tag=answer.etag), sources, since, True
+        kept.size = len(answer.body) + len(str(key.text)) + 100 * (len(sources.ids) + len(sources.lists)) + 1_000
+        self._bytes += kept.size
+        while len(self._kept) > self._max_answers or self._bytes > self._max_bytes:
+            oldest, other = self._kept.popitem(last=False)
+            if self._kept and (other is kept or (other.used and other.answer)):
+                other.used = other is kept
+                self._kept[oldest] = other  # a second chance, behind all others
+            else:
+                self._empty(other)
+        return kept.answer or answer
+
+    def _empty(self, kept: Kept) -> None:
+        """Texts that lead to it find nothing there, until it is made anew."""
+        self._bytes -= kept.size
+        kept.answer, kept.sources, kept.size = None, None, 0

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from hashlib import blake2b
 
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
@@ -10,15 +9,18 @@ from starlette.types import Message, Receive, Scope, Send
 
 from backend.errors import BadUserInput
 from backend.transport.answers import Answer, InvalidDocument, MethodNotAllowed
-from backend.transport.gate import Caller
 from backend.transport.incoming import JSON, Headers, admit, check_content, negotiate, read_body, read_query_string
-from backend.transport.payload import Payload, read_body_payload
+from backend.transport.payload import read_body_payload
 from backend.transport.pipeline import Pipeline, Request, request_id
 
 GRAPHQL_JSON = "application/graphql-response+json"
 HTML = "text/html"
 ALLOW = "GET, HEAD, POST, OPTIONS"
 VARY = b"Accept, Accept-Encoding, Accept-Language, Authorization, Heitto-Municipality"
+
+# May be kept by anyone, and given out after asking us whether it still holds (304): what changed is to show within a
+# second, a kept answer may have used that up, and the shortest `max-age` is another one.
+PUBLIC = b"public, no-cache"
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -33,7 +35,7 @@ class GraphQLOverHTTP:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers, method = Headers(scope), scope["method"]
-        name, media, request = request_id(headers.get(b"x-request-id")), JSON, None
+        name, media, request, public = request_id(headers.get(b"x-request-id")), JSON, None, False
         try:
             if method == "OPTIONS":
                 await send_answer(send, Answer(b"", 204, allow=ALLOW), media=JSON, request_id=name)
@@ -45,10 +47,20 @@ class GraphQLOverHTTP:
                 page = self._graphiql(HTTPRequest(scope, receive))
                 await (page if isinstance(page, Response) else await page)(scope, receive, send)
                 return
-            caller, payload = await self._read(headers, scope, receive)
-            request = await self._pipeline.accept(caller, payload, name)
-            check_kind(request, method)
-            answer = await self._pipeline.answer(request)
+            # The caller comes before the payload: a token of another municipality is refused whatever is asked.
+            body = await read_content(headers, receive) if method == "POST" else scope["query_string"]
+            caller = await admit(self._pipeline.gate, headers)
+            text = (method == "POST", body)
+            recalled = await self._pipeline.recall(caller, text)
+            public = recalled is not None
+            if recalled is None:
+                payload = read_body_payload(body) if method == "POST" else read_query_string(scope)
+                request = await self._pipeline.accept(caller, payload, name)
+                check_kind(request, method)
+                recalled = await self._pipeline.answer(request)
+                self._pipeline.remember(request, text, len(body))
+                public = request.public
+            answer = recalled
         except Exception as error:
             operation = request.operation.name if request else None
             answer = self._pipeline.errors.refused(error, request_id=name, operation=operation).answer()
@@ -57,20 +69,18 @@ class GraphQLOverHTTP:
         if answer.has_errors and answer.status == 200 and media == GRAPHQL_JSON:
             answer = replace(answer, status=294)  # partial success, as the draft of August 2026 recommends
         more: RawHeaders = []
-        if request and method != "POST" and answer.status == 200 and not answer.has_errors:
-            tag = f'"{blake2b(answer.body, digest_size=16).hexdigest()}"'
-            more = [(b"etag", tag.encode()), (b"cache-control", cache_control(request))]
+        if method != "POST" and answer.status == 200 and not answer.has_errors:
+            tag = answer.etag
+            more = [(b"etag", tag.encode()), (b"cache-control", PUBLIC if public else cache_control(request))]
             if matches(headers.get(b"if-none-match"), tag):
                 answer = Answer(b"", 304)
         await send_answer(send, answer, media=media, request_id=name, more=more, with_body=method != "HEAD")
 
-    async def _read(self, headers: Headers, scope: Scope, receive: Receive) -> tuple[Caller, Payload]:
-        """The caller comes before the payload: a token of another municipality is refused whatever is asked."""
-        if scope["method"] != "POST":
-            return await admit(self._pipeline.gate, headers), read_query_string(scope)
-        check_content(headers)
-        body = await read_body(headers, receive)
-        return await admit(self._pipeline.gate, headers), read_body_payload(body)
+
+async def read_content(headers: Headers, receive: Receive) -> bytes:
+    """Raises UnsupportedMediaType, TooLarge, TooSlow."""
+    check_content(headers)
+    return await read_body(headers, receive)
 
 
 async def send_answer(
@@ -105,11 +115,9 @@ def response_headers(media: str, request_id: str) -> RawHeaders:
     ]
 
 
-def cache_control(request: Request) -> bytes:
-    """What is the same for everyone may be shared for a second; the rest at most revalidated by its own client."""
-    if request.public:
-        return b"public, max-age=1"
-    personal = request.caller.signed_in or request.operation.measure.viewer_dependent
+def cache_control(request: Request | None) -> bytes:
+    """Of what is not the same for everyone: at most revalidated by its own client."""
+    personal = request is None or request.caller.signed_in or request.operation.measure.viewer_dependent
     return b"private, no-store" if personal else b"private, no-cache"
 
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Hashable, Mapping
 from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,7 +14,7 @@ from graphql import ExecutionResult
 
 from backend.errors import RequestError, Unavailable
 from backend.transport.answers import Answer, ErrorFormat
-from backend.transport.finished import FinishedAnswers
+from backend.transport.finished import FinishedAnswers, Key
 from backend.transport.gate import Caller, Gate
 from backend.transport.limits import check_affordable
 from backend.transport.operations import Operation, Operations
@@ -41,10 +41,14 @@ class Request:
     operation: Operation
     variables: Mapping[str, object]
     id: str
+    key: Key | None
+    points: int
 
     @property
     def public(self) -> bool:
-        return self.operation.public and not self.caller.signed_in
+        """Whether everybody else who has no account gets the same answer. Who has one never gets a shared one: authors
+        and moderators see hidden ideas, and who has just voted looks for that vote."""
+        return self.key is not None
 
 
 @dataclass(slots=True)
@@ -55,6 +59,21 @@ class Pipeline:
     finished: FinishedAnswers = field(default_factory=FinishedAnswers)
     _queries: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(QUERIES_AT_ONCE))
     _lives: set[asyncio.Timeout] = field(default_factory=set)
+
+    async def recall(self, caller: Caller, text: Hashable) -> Answer | None:
+        """The kept answer to a request of exactly this text, before anything of it is read. Raises RateLimited."""
+        if caller.signed_in:
+            return None
+        recalled = self.finished.recall((caller.scope, text))
+        if recalled is None:
+            return None
+        await self.gate.charge(caller, recalled[1])
+        return recalled[0]
+
+    def remember(self, request: Request, text: Hashable, length: int) -> None:
+        """Let `recall` find the answer to this request by its text, if it is one to keep."""
+        if request.key:
+            self.finished.remember((request.caller.scope, text), length, request.key, request.points)
 
     async def accept(self, caller: Caller, payload: Payload, request_id: str) -> Request:
         """Raises RequestError; a refused document costs its caller a point as well."""
@@ -67,16 +86,16 @@ class Pipeline:
             await self.gate.charge(caller, 1)
             raise
         mutations = len(operation.measure.root_fields) if operation.kind == "mutation" else 0
-        await self.gate.charge(caller, MUTATION_POINTS * mutations or 1 + cost // 100)
-        return Request(caller, operation, payload.variables, request_id)
+        points = MUTATION_POINTS * mutations or 1 + cost // 100
+        await self.gate.charge(caller, points)
+        key = public_key(caller, operation, payload)
+        return Request(caller, operation, payload.variables, request_id, key, points)
 
     async def answer(self, request: Request) -> Answer:
         """A query's or mutation's answer. Raises RequestError when nothing was executed or time ran out."""
-        if not request.public:
+        if request.key is None:
             return await self._run(request)
-        known = {name: request.variables[name] for name in request.operation.variables if name in request.variables}
-        key = (request.caller.scope, request.operation, orjson.dumps(known, option=orjson.OPT_SORT_KEYS))
-        return await self.finished.get(key, partial(self._run, request))
+        return await self.finished.get(request.key, partial(self._run, request))
 
     async def _run(self, request: Request) -> Answer:
         context = self.gate.context(request.caller, request.id)
@@ -131,6 +150,14 @@ class Pipeline:
         for life in self._lives:
             if not life.expired():
                 life.reschedule(0)
+
+
+def public_key(caller: Caller, operation: Operation, payload: Payload) -> Key | None:
+    """Under which the answer is shared; None where it isn't."""
+    if caller.signed_in or not operation.public:
+        return None
+    known = {name: payload.variables[name] for name in operation.variables if name in payload.variables}
+    return Key(caller.scope, (payload.query, operation.name, orjson.dumps(known, option=orjson.OPT_SORT_KEYS)))
 
 
 async def only(answer: Answer) -> AsyncGenerator[Answer, None]:

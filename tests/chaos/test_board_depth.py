@@ -28,6 +28,7 @@ from backend.realtime.boards import (
     state_key,
     text,
 )
+from backend.realtime.changes import Changes
 from backend.realtime.leaderboards import Leaderboards
 from backend.realtime.projector import Projector, depths
 from backend.realtime.redis import open_redis
@@ -222,7 +223,7 @@ class World:
         await projector.round(self.municipality_id)
         await projector.audit(self.municipality_id)
         assert await Audit(self.pool, self.boards, self.municipality_id).look() == Found()
-        today, deep = await self.today(), Leaderboards(self.pool, self.boards)
+        today, deep = await self.today(), Leaderboards(self.pool, self.boards, Changes(self.pool))
         for board in self.every_board():
             truth = await board_page(self.api.conn, board, today=today, limit=1000)
             assert await self.boards.page(board, today=today, limit=PLACES) == truth[:PLACES], board

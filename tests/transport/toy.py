@@ -1,6 +1,7 @@
 """A schema with one of everything, and a gate that believes what it is told; also served by granian in some tests."""
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
@@ -26,7 +27,9 @@ from backend.errors import (
     Unauthenticated,
     Unavailable,
 )
+from backend.provenance import Sources
 from backend.transport.answers import ErrorFormat
+from backend.transport.finished import FinishedAnswers
 from backend.transport.gate import Caller
 from backend.transport.operations import Operations
 from backend.transport.pipeline import Pipeline
@@ -329,8 +332,30 @@ def operations(*, introspection: bool = True) -> Operations:
     )
 
 
+@dataclass
+class ToyFeed:
+    """Has all that changed told to it: `change`."""
+
+    verified_until: float = math.inf
+    asked_at: float = 0.0
+    sequence: int = 0
+    position: int = 1
+    changed_ids: dict[str, int] = field(default_factory=dict)
+
+    async def verify(self) -> bool:
+        return self.verified_until > 0
+
+    def change(self, id: str) -> None:
+        self.sequence += 1
+        self.changed_ids[id] = self.sequence
+
+    def changed(self, sources: Sources, since: int) -> bool:
+        return any(self.changed_ids.get(id, 0) > since for id in sources.ids)
+
+
 def pipeline(gate: ToyGate | None = None, *, introspection: bool = True) -> Pipeline:
-    return Pipeline(operations(introspection=introspection), gate or ToyGate(), ErrorFormat(translate))
+    finished = FinishedAnswers(ToyFeed())
+    return Pipeline(operations(introspection=introspection), gate or ToyGate(), ErrorFormat(translate), finished)
 
 
 def graphiql(request: Request) -> Response:
