@@ -163,11 +163,12 @@ async def expected(api: Api, which: Json, order: str) -> list[str]:
 
 
 async def walked(api: Api, which: Json, order: str, *, size: int, backwards: bool = False) -> list[str]:
-    """The whole list, page by page."""
+    """The whole list, page by page, for somebody signed in, who gets no kept answer."""
+    token = await api.token()
     found: list[str] = []
     page: Json = {"filter": which, "orderBy": order, "last" if backwards else "first": size}
     while True:
-        ideas = (await api.data(PAGE, page))["ideas"]
+        ideas = (await api.data(PAGE, page, token=token))["ideas"]
         ids, info = [node["id"] for node in ideas["nodes"]], ideas["pageInfo"]
         found = [*ids, *found] if backwards else [*found, *ids]
         if not info["hasPreviousPage" if backwards else "hasNextPage"]:
