@@ -71,6 +71,8 @@ def mutation(
         except Refusal as refusal:
             return payload(errors=[_user_error(info, refusal)])
         info.context.services.projector.hurry()
+        if resolver is not on_votes.set_vote:  # boards follow votes, and who votes is told the count
+            info.context.services.changes.recheck()
         return done
 
     made: Any = strawberry.field(resolver=resolve, description=description)  # Any: as above

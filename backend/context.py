@@ -1,10 +1,10 @@
 """What a resolver is given: who asks, where, and the means to answer."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -18,6 +18,8 @@ from backend.viewer import Viewer
 
 if TYPE_CHECKING:
     from backend.services import Services
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -57,6 +59,16 @@ class Context:
         if id not in self.catalogue.officials:
             self.catalogue = await self.services.catalogues.get(self.catalogue.id, fresh=True)
         return self.catalogue.officials.get(id)
+
+    async def kept(self, key: tuple[Hashable, ...], read: Callable[[], Awaitable[T]]) -> T:
+        """What `read` gives, or gave somebody else: it must be the same for everyone who may ask for `key`. At most a
+        second old, except for who has voted within that second and looks for that vote."""
+        services = self.services
+        if self.viewer.resident_id and services.votes.voted_lately(self.viewer.resident_id):
+            return await read()
+        return await services.kept.get(
+            (self.catalogue.id, self.catalogue.version, self.locale, *key), read, self.catalogue.day_ends
+        )
 
     def today(self) -> date:
         """The municipality's local day."""

@@ -58,6 +58,16 @@ class Sources:
     def add_list(self, name: str, span: Span) -> None:
         self.lists.setdefault(name, []).append(span)
 
+    def add(self, other: "Sources") -> None:
+        """What `other` was made from goes into this as well."""
+        self.ids |= other.ids
+        for name, spans in other.lists.items():
+            self.lists.setdefault(name, []).extend(spans)
+        self.end(other.ends_at)
+        if other.position is not None:
+            self.position = other.position if self.position is None else min(self.position, other.position)
+        self.shareable = self.shareable and other.shareable
+
     def end(self, moment: float) -> None:
         self.ends_at = min(self.ends_at, moment)
 

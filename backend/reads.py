@@ -126,10 +126,16 @@ class Reads:
             return await responses.responses_by_id(conn, **self._context.scope, ids=wanted)
 
     async def latest_responses(self, idea_ids: Iterable[UUID]) -> dict[UUID, ResponseRow]:
-        async with acquire(self._context.pool) as conn:
-            return await responses.latest_responses(
-                conn, municipality_id=self._context.municipality_id, idea_ids=_keys(idea_ids)
-            )
+        wanted = _keys(idea_ids)
+
+        async def read() -> dict[UUID, ResponseRow]:
+            async with acquire(self._context.pool) as conn:
+                return await responses.latest_responses(
+                    conn, municipality_id=self._context.municipality_id, idea_ids=wanted
+                )
+
+        # Whoever may see an idea may see these, and a page is asked for by many.
+        return await self._context.kept(("latest_responses", *wanted), read)
 
     async def response_pages(self, idea_ids: Sequence[UUID], request: PageRequest) -> list[Page[ResponseRow]]:
         async with acquire(self._context.pool) as conn:

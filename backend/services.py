@@ -14,6 +14,7 @@ from backend.realtime.background import running
 from backend.realtime.boards import Boards
 from backend.realtime.changes import Changes
 from backend.realtime.hub import Hub
+from backend.realtime.kept import KeptReads
 from backend.realtime.leaderboards import Leaderboards
 from backend.realtime.limiter import RateLimiter
 from backend.realtime.projector import Projector
@@ -36,6 +37,7 @@ class Services:
     leaderboards: Leaderboards
     changes: Changes
     answers: SharedAnswers
+    kept: KeptReads
     projector: Projector
     votes: VoteBatches
     hub: Hub
@@ -66,6 +68,7 @@ async def open_services(settings: Settings, *, build: str) -> AsyncIterator[Serv
         catalogues=catalogues,
         leaderboards=Leaderboards(pool, boards, changes),
         changes=changes,
+        kept=KeptReads(changes),
         answers=SharedAnswers(redis, changes, secret=secret, build=build),
         projector=projector,
         votes=VoteBatches(pool),

@@ -9,6 +9,7 @@ from the position on, which may tell some changes twice.
 """
 
 import asyncio
+import contextlib
 import math
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterable
@@ -96,12 +97,21 @@ class Changes:
         self._forgotten = 0  # number of the newest batch that is remembered no more
         self.asked_at = -math.inf
         self._wanted = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._doubted_at = -math.inf
         self._poll: asyncio.Future[bool] | None = None
 
     def ask(self) -> None:
         """Somebody wants kept answers: polls go on."""
         self.asked_at = asyncio.get_running_loop().time()
         self._wanted.set()
+
+    def recheck(self) -> None:
+        """Something was committed here: nothing kept is served until a poll has looked at it. So who changed something
+        sees it at once, by this process; votes don't do so, since a poll for each would be one after the other."""
+        self._doubted_at = asyncio.get_running_loop().time()
+        self.verified_until = -math.inf
+        self._hurry.set()
 
     async def verify(self) -> bool:
         """Whether what is known is fresh enough to serve by, after the next poll where it wasn't."""
@@ -165,10 +175,14 @@ class Changes:
             try:
                 async with acquire(self._pool) as conn:
                     while loop.time() - self.asked_at < IDLE_SECONDS:
+                        self._hurry.clear()
                         began = loop.time()
                         await self._read(conn)
-                        self._answer()
-                        await asyncio.sleep(max(began + POLL_SECONDS - loop.time(), 0.01))
+                        if began >= self._doubted_at:
+                            self._answer()
+                        with contextlib.suppress(TimeoutError):
+                            async with asyncio.timeout_at(max(began + POLL_SECONDS, loop.time() + 0.01)):
+                                await self._hurry.wait()
                     self._wanted.clear()
             except Exception as error:
                 _expect(error)
@@ -193,7 +207,9 @@ class Changes:
             self._batches.append(Batch(self.sequence, self._polled_at, began, read.rows))
         self._trim(began)
         self._snapshot, self.position = read.snapshot, max(read.position, self.position)
-        self._polled_at, self.verified_until = began, began + VERIFIED_SECONDS
+        self._polled_at = began
+        if began >= self._doubted_at:
+            self.verified_until = began + VERIFIED_SECONDS
 
     def _forget_all(self, covers: int) -> None:
         self.sequence += 1

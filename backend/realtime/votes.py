@@ -1,7 +1,9 @@
 """Group commit: votes that arrive at the same moment share one statement, and each is answered after its commit."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Sequence
+from uuid import UUID
 
 import asyncpg
 import structlog
@@ -15,6 +17,7 @@ LARGEST_BATCH = 500
 # While one batch is being written the next one gathers. More at once would be as quick and cost PostgreSQL a third
 # more for each vote, measured with 64 callers; waiting on purpose would only add to each caller's time.
 BATCHES_IN_FLIGHT = 1
+LATELY_SECONDS = 1.0
 _TRY_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
 log = structlog.get_logger()
@@ -27,6 +30,7 @@ class VoteBatches:
         self._pool = pool
         self._waiting: list[tuple[VoteStatement, asyncio.Future[VoteOutcome]]] = []
         self._writers: set[asyncio.Task[None] | None] = set()
+        self._voted_at: OrderedDict[UUID, float] = OrderedDict()
 
     async def set_vote(self, statement: VoteStatement) -> VoteOutcome:
         """What stands after the statement, durably. Raises Unavailable where that isn't known: a repeat is safe."""
@@ -35,6 +39,20 @@ class VoteBatches:
         if len(self._writers) < BATCHES_IN_FLIGHT:
             self._writers.add(asyncio.create_task(self._write()))
         return await answer
+
+    def voted_lately(self, resident_id: UUID) -> bool:
+        """Whether a vote of theirs was committed here within the last second: what others may see later, they look
+        for at once."""
+        voted_at = self._voted_at.get(resident_id)
+        return voted_at is not None and asyncio.get_running_loop().time() < voted_at + LATELY_SECONDS
+
+    def _remember(self, statements: Sequence[VoteStatement]) -> None:
+        now = asyncio.get_running_loop().time()
+        for statement in statements:
+            self._voted_at[statement.resident_id] = now
+            self._voted_at.move_to_end(statement.resident_id)
+        while next(iter(self._voted_at.values())) < now - LATELY_SECONDS:
+            self._voted_at.popitem(last=False)
 
     async def _write(self) -> None:
         """Batches until nobody waits. It leaves in the same breath in which it sees that: whoever comes after starts
@@ -79,6 +97,7 @@ class VoteBatches:
                 outcomes = await set_votes(conn, statements)
             except asyncpg.InterfaceError as error:
                 raise Unavailable from error
+        self._remember(statements)
         VOTES.inc(len(statements))
         VOTE_BATCH.observe(len(statements))
         return outcomes

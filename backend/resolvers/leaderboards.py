@@ -35,12 +35,18 @@ async def leaderboard(
     board = _board(info.context, scope, window)
     binding = f"leaderboard:{board.scope_id}:{window}"
     request = page_request(info, binding, first=first, after=after)
-    places = page(await _places(info.context, board, request), request)
-    edges = [
-        LeaderboardEdge(place=entry.place, binding=binding, node=_entry(board, entry, row))
-        for entry, row in places.rows
-    ]
-    return LeaderboardConnection(edges=edges, ends=edges, has_previous=places.has_previous, has_next=places.has_next)
+
+    async def read() -> LeaderboardConnection:
+        places = page(await _places(info.context, board, request), request)
+        edges = [
+            LeaderboardEdge(place=entry.place, binding=binding, node=_entry(board, entry, row))
+            for entry, row in places.rows
+        ]
+        return LeaderboardConnection(
+            edges=edges, ends=edges, has_previous=places.has_previous, has_next=places.has_next
+        )
+
+    return await info.context.kept((board, request), read)  # listed ideas are the same for everybody
 
 
 async def leaderboard_changed(
@@ -55,7 +61,7 @@ async def leaderboard_changed(
     request, sent = PageRequest(limit), None
     async with aclosing(context.services.hub.boards(context.municipality_id)) as wakes:
         async for _ in wakes:
-            places = (await _places(context, board, request))[:limit]
+            places = (await context.kept((board, request, "places"), lambda: _places(context, board, request)))[:limit]
             now = [entry for entry, _ in places]
             if now != sent:
                 sent = now
