@@ -57,6 +57,11 @@ class Catalogues:
                 raise
             return known
 
+    def stands(self, catalogue: Catalogue) -> bool:
+        """Whether `get` would give this one without reading."""
+        read_at, known = self._kept.get(catalogue.id, (0.0, None))
+        return known is catalogue and time.monotonic() - read_at < FRESH_SECONDS
+
     async def _read(self, municipality_id: UUID) -> Catalogue:
         asked_at = time.monotonic()
         async with acquire(self._pool) as conn:

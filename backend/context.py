@@ -24,13 +24,15 @@ T = TypeVar("T")
 
 @dataclass
 class Context:
-    """One operation's. `strength` is the token's word on the caller's identity; what counts is in the database."""
+    """One operation's, or one event's of a subscription (`live`). `strength` is the token's word on the caller's
+    identity; what counts is in the database."""
 
     services: "Services"
     catalogue: Catalogue
     viewer: Viewer
     locale: str
     request_id: str
+    live: bool = False
     running: dict[object, asyncio.Future[Any]] = field(default_factory=dict)  # Any: of reads of every kind
 
     @property
@@ -60,14 +62,18 @@ class Context:
             self.catalogue = await self.services.catalogues.get(self.catalogue.id, fresh=True)
         return self.catalogue.officials.get(id)
 
-    async def kept(self, key: tuple[Hashable, ...], read: Callable[[], Awaitable[T]]) -> T:
-        """What `read` gives, or gave somebody else: it must be the same for everyone who may ask for `key`. At most a
-        second old, except for who has voted within that second and looks for that vote."""
+    async def kept(self, key: tuple[Hashable, ...], read: Callable[[], Awaitable[T]], *, since: int | None = None) -> T:
+        """What `read` gives, or gave somebody else: it must be the same for everyone who may ask for `key`.
+
+        At most a second old, but of now for whoever knows of something newer: who has voted within that second and
+        looks for that vote, and the events of a subscription. These share what was read after the wake-up `since`.
+        """
         services = self.services
-        if self.viewer.resident_id and services.votes.voted_lately(self.viewer.resident_id):
+        voted = self.viewer.resident_id and services.votes.voted_lately(self.viewer.resident_id)
+        if since is None and (self.live or voted):
             return await read()
         return await services.kept.get(
-            (self.catalogue.id, self.catalogue.version, self.locale, *key), read, self.catalogue.day_ends
+            (self.catalogue.id, self.catalogue.version, self.locale, since, *key), read, self.catalogue.day_ends
         )
 
     def today(self) -> date:

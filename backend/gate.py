@@ -108,6 +108,10 @@ class Gate:
             held = await residents.roles(conn, municipality_id=municipality_id, resident_id=claims.resident_id)
         return Viewer(claims.resident_id, held & claims.roles)
 
+    def stands(self, caller: gate.Caller) -> bool:
+        assert isinstance(caller, Caller)  # noqa: S101 # whom this gate admitted
+        return not caller.signed_in and self.services.catalogues.stands(caller.catalogue)
+
     async def charge(self, caller: gate.Caller, points: int) -> None:
         """Raises RateLimited."""
         assert isinstance(caller, Caller)  # noqa: S101 # whom this gate admitted
@@ -120,7 +124,7 @@ class Gate:
             points=points,
         )
 
-    def context(self, caller: gate.Caller, request_id: str) -> Context:
+    def context(self, caller: gate.Caller, request_id: str, *, live: bool = False) -> Context:
         """Raises Unauthenticated once the token has ended."""
         assert isinstance(caller, Caller)  # noqa: S101 # likewise
         if caller.expires_at is not None and caller.expires_at + 30 < time.time():
@@ -128,4 +132,4 @@ class Gate:
         if sources := noted():
             sources.ids.add(caller.catalogue.id.hex)
             sources.day_ends = caller.catalogue.day_ends().timestamp()
-        return Context(self.services, caller.catalogue, caller.viewer, caller.locale, request_id)
+        return Context(self.services, caller.catalogue, caller.viewer, caller.locale, request_id, live)

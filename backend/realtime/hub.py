@@ -6,7 +6,7 @@ repeated or forged message can do no harm beyond a read. While Redis is away eve
 
 import asyncio
 import contextlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Iterator
 from uuid import UUID
 
@@ -30,6 +30,7 @@ class Hub:
 
     def __init__(self, redis: Client) -> None:
         self._redis = redis
+        self._wake_ups: Counter[UUID] = Counter()
         self._events: defaultdict[tuple[UUID, UUID | None], set[asyncio.Event]] = defaultdict(set)
 
     async def run(self) -> None:
@@ -62,7 +63,13 @@ class Hub:
         for id_ in ids:
             self._wake((municipality_id, id_))
 
+    def wake_ups(self, municipality_id: UUID) -> int:
+        """How often its boards' subscribers were woken: whatever is read at one number shows what that one was for."""
+        return self._wake_ups[municipality_id]
+
     def _wake(self, topic: tuple[UUID, UUID | None]) -> None:
+        if topic[1] is None:
+            self._wake_ups[topic[0]] += 1
         for event in self._events.get(topic, ()):
             event.set()
 

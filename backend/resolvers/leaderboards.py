@@ -59,9 +59,15 @@ async def leaderboard_changed(
     if not 1 <= limit <= LARGEST_PAGE:
         raise BadUserInput(f"first: must be from 1 to {LARGEST_PAGE}", path=["first"])
     request, sent = PageRequest(limit), None
-    async with aclosing(context.services.hub.boards(context.municipality_id)) as wakes:
+    hub = context.services.hub
+    async with aclosing(hub.boards(context.municipality_id)) as wakes:
         async for _ in wakes:
-            places = (await context.kept((board, request, "places"), lambda: _places(context, board, request)))[:limit]
+            places = await context.kept(
+                (board, request, "places"),
+                lambda: _places(context, board, request),
+                since=hub.wake_ups(context.municipality_id),
+            )
+            places = places[:limit]
             now = [entry for entry, _ in places]
             if now != sent:
                 sent = now

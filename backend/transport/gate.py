@@ -35,8 +35,11 @@ class Gate(Protocol):
         Raises RequestError for a bad token and for a municipality that is unknown or not the token's.
         """
 
+    def stands(self, caller: Caller) -> bool:
+        """Whether a caller without a token, admitted before, would be admitted as the same now."""
+
     async def charge(self, caller: Caller, points: int) -> None:
         """A query is 1 point and 1 more for each 100 of cost, a mutation 5 a root field. Raises RateLimited."""
 
-    def context(self, caller: Caller, request_id: str) -> object:
-        """`info.context` of one operation, or of one event of a subscription. A RequestError ends the operation."""
+    def context(self, caller: Caller, request_id: str, *, live: bool = False) -> object:
+        """`info.context` of one operation, or of one event of a subscription (`live`). A RequestError ends it."""

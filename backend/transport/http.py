@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import cache
 
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
@@ -9,7 +10,18 @@ from starlette.types import Message, Receive, Scope, Send
 
 from backend.errors import BadUserInput
 from backend.transport.answers import Answer, InvalidDocument, MethodNotAllowed
-from backend.transport.incoming import JSON, Headers, admit, check_content, negotiate, read_body, read_query_string
+from backend.transport.gate import Caller
+from backend.transport.incoming import (
+    JSON,
+    Door,
+    Doors,
+    Headers,
+    admit,
+    check_content,
+    negotiate,
+    read_body,
+    read_query_string,
+)
 from backend.transport.payload import read_body_payload
 from backend.transport.pipeline import Pipeline, Request, request_id
 
@@ -21,6 +33,8 @@ VARY = b"Accept, Accept-Encoding, Accept-Language, Authorization, Heitto-Municip
 # May be kept by anyone, and given out after asking us whether it still holds (304): what changed is to show within a
 # second, a kept answer may have used that up, and the shortest `max-age` is another one.
 PUBLIC = b"public, no-cache"
+PRIVATE = (b"cache-control", b"private, no-store")
+POST_OFFERS = (JSON, GRAPHQL_JSON)
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -31,6 +45,7 @@ class GraphQLOverHTTP:
     ) -> None:
         self._pipeline = pipeline
         self._graphiql = graphiql
+        self._doors = Doors(pipeline.gate)
         self._offers = (JSON, GRAPHQL_JSON, HTML) if graphiql else (JSON, GRAPHQL_JSON)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,14 +57,14 @@ class GraphQLOverHTTP:
                 return
             if method not in ("GET", "HEAD", "POST"):
                 raise MethodNotAllowed("Use POST, or GET for queries.", ALLOW)
-            media = negotiate(headers, self._offers if method != "POST" else (JSON, GRAPHQL_JSON))
+            known = self._doors.get(headers) if method == "POST" else None
+            media = known.media if known else negotiate(headers, self._offers if method != "POST" else POST_OFFERS)
             if media == HTML and self._graphiql:
                 page = self._graphiql(HTTPRequest(scope, receive))
                 await (page if isinstance(page, Response) else await page)(scope, receive, send)
                 return
             # The caller comes before the payload: a token of another municipality is refused whatever is asked.
-            body = await read_content(headers, receive) if method == "POST" else scope["query_string"]
-            caller = await admit(self._pipeline.gate, headers)
+            caller, body = await self._enter(headers, scope, receive, known, media)
             text = (method == "POST", body)
             recalled = await self._pipeline.recall(caller, text)
             public = recalled is not None
@@ -76,11 +91,19 @@ class GraphQLOverHTTP:
                 answer = Answer(b"", 304)
         await send_answer(send, answer, media=media, request_id=name, more=more, with_body=method != "HEAD")
 
-
-async def read_content(headers: Headers, receive: Receive) -> bytes:
-    """Raises UnsupportedMediaType, TooLarge, TooSlow."""
-    check_content(headers)
-    return await read_body(headers, receive)
+    async def _enter(
+        self, headers: Headers, scope: Scope, receive: Receive, known: Door | None, media: str
+    ) -> tuple[Caller, bytes]:
+        """Who calls, and what was sent."""
+        if known:
+            return known.caller, await read_body(headers, receive)
+        if scope["method"] != "POST":
+            return await admit(self._pipeline.gate, headers), scope["query_string"]
+        check_content(headers)
+        body = await read_body(headers, receive)
+        caller = await admit(self._pipeline.gate, headers)
+        self._doors.put(headers, Door(caller, media))
+        return caller, body
 
 
 async def send_answer(
@@ -92,7 +115,11 @@ async def send_answer(
     more: RawHeaders | None = None,
     with_body: bool = True,
 ) -> None:
-    head = response_headers(media, request_id) + (more or [(b"cache-control", b"private, no-store")])
+    head = response_headers(media, request_id)
+    if more:
+        head += more
+    else:
+        head.append(PRIVATE)
     if answer.retry_after:
         head.append((b"retry-after", str(answer.retry_after).encode()))
     if answer.allow:
@@ -100,18 +127,22 @@ async def send_answer(
     if answer.status in (408, 413):  # the rest of the body is not read
         head.append((b"connection", b"close"))
     if answer.status not in (204, 304):
-        head.append((b"content-length", str(len(answer.body)).encode()))
+        head.append((b"content-length", b"%d" % len(answer.body)))
     start: Message = {"type": "http.response.start", "status": answer.status, "headers": head}
     await send(start)
     await send({"type": "http.response.body", "body": answer.body if with_body else b""})
 
 
 def response_headers(media: str, request_id: str) -> RawHeaders:
+    return [*_same_for(media), (b"x-request-id", request_id.encode())]
+
+
+@cache
+def _same_for(media: str) -> RawHeaders:
     return [
         (b"content-type", f"{media}; charset=utf-8".encode()),
         (b"vary", VARY),
         (b"x-content-type-options", b"nosniff"),
-        (b"x-request-id", request_id.encode()),
     ]
 
 

@@ -7,7 +7,8 @@ import time
 from collections.abc import AsyncGenerator, Hashable, Mapping
 from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
+from itertools import count
 
 import orjson
 from graphql import ExecutionResult
@@ -25,12 +26,19 @@ MUTATION_SECONDS = 8
 MUTATION_POINTS = 5
 QUERIES_AT_ONCE = 16
 
+_numbers = count(1)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 
 
 def request_id(proposed: str | None) -> str:
     """The client's own where it is fit for a log line, a new one otherwise."""
-    return proposed if proposed and _REQUEST_ID.fullmatch(proposed) else os.urandom(8).hex()
+    return proposed if proposed and _REQUEST_ID.fullmatch(proposed) else f"{_prefix()}{next(_numbers):08x}"
+
+
+@cache
+def _prefix() -> str:
+    """A process's own, made when its first request comes."""
+    return os.urandom(6).hex()
 
 
 @dataclass(slots=True)  # not frozen, as all that is made for each request: it would take three times as long
@@ -113,7 +121,7 @@ class Pipeline:
         """The answers of an operation of any kind, one by one. Raises RequestError when nothing was executed."""
         if request.operation.kind != "subscription":
             return only(await self.answer(request))
-        context = partial(self.gate.context, request.caller, request.id)
+        context = partial(self.gate.context, request.caller, request.id, live=True)
         return self._events(request, await self.operations.subscribe(request.operation, request.variables, context))
 
     async def _events(

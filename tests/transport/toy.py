@@ -297,13 +297,17 @@ class ToyGate:
         except ValueError:
             raise Unauthenticated from None
 
+    def stands(self, caller: Caller) -> bool:
+        return not self.broken and not caller.signed_in
+
     async def charge(self, caller: Caller, points: int) -> None:
         self.charged.append(points)
         self.budget -= points
         if self.budget < 0:
             raise RateLimited(7)
 
-    def context(self, caller: Caller, request_id: str) -> Context:
+    def context(self, caller: Caller, request_id: str, *, live: bool = False) -> Context:
+        del live
         context = Context(caller.signed_in, request_id)
         self.contexts.append(context)
         return context
