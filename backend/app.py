@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from importlib.metadata import version
 
 import asyncpg
@@ -56,10 +56,11 @@ class Application(Starlette):
 
     busy: Route | None = None
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # type: ignore[override] # a coroutine less
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.busy and scope["type"] == "http" and scope["path"] == self.busy.path:
-            return self.busy.app(scope, receive, send)
-        return super().__call__(scope, receive, send)
+            await self.busy.app(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def translate(error: BaseException) -> RequestError | None:

@@ -20,6 +20,7 @@ NEVER_PUBLIC = {
         "approve_member",
         "leave_group",
     },
+    "idea_statements": {"few_ideas", "_estimate"},  # they choose a way to the same page
     "ideas": {
         "idea_for_update",
         "next_idea_number",
@@ -33,6 +34,7 @@ NEVER_PUBLIC = {
     "notifications": {"notify_followers", "id_of_now", "mark_notifications_read"},
     "residents": {"register_resident", "roles", "grant_role", "seat_official"},
     "responses": {"acting_official", "respond_to_idea"},
+    "trending": {"prepare_trending"},
     "votes": {"set_votes", "recount"},
 }
 # Reads for commands and jobs, for signing in, the feed itself; and boards, whose one reader, `leaderboards.py`, tells.
