@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -33,6 +33,8 @@ from backend.viewer import Viewer
 __all__ = ["ORDERS", "IdeaFilter", "page_statement"]  # what others take from here, beside what is written here
 
 SQL = statements("ideas")
+UNLISTED: Final = frozenset({"MERGED", "WITHDRAWN"})
+"""Statuses that take an idea out of public lists and off boards."""
 # Of the orders that votes decide, the most that one vote adds to their key.
 _VOTES_COUNT: Final = {"MOST_VOTED": 1, "TRENDING": 14}
 
@@ -74,7 +76,7 @@ class IdeaRow(NamedTuple):  # not a dataclass: made several times as fast, twent
     @property
     def listed(self) -> bool:
         """Whether it is in public lists and on boards."""
-        return self.hidden_reason is None and self.status not in {"MERGED", "WITHDRAWN"}
+        return self.hidden_reason is None and self.status not in UNLISTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,9 @@ async def idea_pages(
     group_ids: Sequence[UUID] | None = None,
 ) -> list[Page[PlacedIdea]]:
     """One page of the whole municipality, or one for each of `group_ids`; in one statement."""
+    if filter.author_id is None and filter.status is not None:
+        # Never listed: asking for these alone would walk through all ideas to find none.
+        filter = replace(filter, status=tuple(each for each in filter.status if each not in UNLISTED))
     if filter.status == ():
         return pages_by_parent([], 1 if group_ids is None else len(group_ids), request)
     asked = filter.asked()
