@@ -52,6 +52,11 @@ class Context:
         """What every read of ideas is given: the municipality and who looks."""
         return {"municipality_id": self.catalogue.id, "viewer": self.viewer}
 
+    @property
+    def own(self) -> dict[str, UUID]:
+        """What every read of the caller's own is given."""
+        return {"municipality_id": self.catalogue.id, "resident_id": self.viewer.id}
+
     def become(self, resident_id: UUID, roles: Iterable[str]) -> None:
         """The caller from here on: who has just signed in."""
         self.viewer = Viewer(resident_id, frozenset(roles))

@@ -40,14 +40,11 @@ Convert: TypeAlias = Callable[[Any, OwnInfo], object]  # Any: likewise
 _BATCH: Final = "batch"
 
 
-def field(description: str, *, type: object = None) -> Callable[[Method], Method]:
-    """`strawberry.field` as a decorator that keeps the method's type, and will not go without a description.
-
-    `type` is the field's where the method's own says more, as that it may be awaitable.
-    """
+def field(description: str) -> Callable[[Method], Method]:
+    """`strawberry.field` as a decorator that keeps the method's type, and will not go without a description."""
 
     def decorate(method: Method) -> Method:
-        made = strawberry.field(resolver=method, description=description, graphql_type=type)
+        made = strawberry.field(resolver=method, description=description)
         return cast("Method", made)  # cast: for whoever reads the attribute, it is the method
 
     return decorate

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 class Reads:
-    """Answers are by key, without what isn't there for the viewer; pages are in the order of their parents. Nothing is
-    kept: every answer is of now."""
+    """Answers are by key, without what isn't there for the viewer; pages are in the order of their parents. They are of
+    now, but for what `Context.kept` may give."""
 
     def __init__(self, context: "Context") -> None:
         self._context = context
@@ -59,12 +59,7 @@ class Reads:
 
     async def _read_viewer_marks(self, idea_ids: list[UUID]) -> list[MarkRow]:
         async with acquire(self._context.pool) as conn:
-            return await follows.viewer_marks(
-                conn,
-                municipality_id=self._context.municipality_id,
-                resident_id=self._context.viewer.id,
-                idea_ids=idea_ids,
-            )
+            return await follows.viewer_marks(conn, **self._context.own, idea_ids=idea_ids)
 
     async def groups(self, ids: Iterable[UUID | None]) -> dict[UUID, GroupRow]:
         wanted = _keys(ids)
@@ -88,12 +83,7 @@ class Reads:
         if not wanted or self._context.viewer.resident_id is None:
             return {}
         async with acquire(self._context.pool) as conn:
-            return await groups.viewer_group_roles(
-                conn,
-                municipality_id=self._context.municipality_id,
-                resident_id=self._context.viewer.id,
-                group_ids=wanted,
-            )
+            return await groups.viewer_group_roles(conn, **self._context.own, group_ids=wanted)
 
     async def member_pages(self, group_ids: Sequence[UUID], request: PageRequest) -> list[Page[MemberRow]]:
         async with acquire(self._context.pool) as conn:
@@ -145,12 +135,7 @@ class Reads:
 
     async def notifications(self, ids: Iterable[UUID]) -> dict[UUID, NotificationRow]:
         async with acquire(self._context.pool) as conn:
-            return await notifications.notifications_by_id(
-                conn,
-                municipality_id=self._context.municipality_id,
-                resident_id=self._context.viewer.id,
-                ids=_keys(ids),
-            )
+            return await notifications.notifications_by_id(conn, **self._context.own, ids=_keys(ids))
 
 
 def _keys(ids: Iterable[UUID | None]) -> list[UUID]:

@@ -59,7 +59,7 @@ def note(query: LoggedQuery) -> None:
 @pytest.fixture
 async def app(settings: Settings, conn: object, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Starlette]:
     prepare = pool.prepare_connection
-    monkeypatch.setattr(KeptReads, "_holds", lambda self, kept: False)  # what is kept costs nothing, and hides the cost
+    monkeypatch.setattr(KeptReads, "_found", lambda self, key: None)  # what is kept costs nothing, and hides the cost
 
     async def prepare_counted(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         await prepare(connection)

@@ -248,9 +248,7 @@ class Block:
     def __init__(
         self, plan: Plan, type_: GraphQLObjectType, grouped: GroupedFieldSet, variables: VariableValues
     ) -> None:
-        self.type = type_
         self.fields: list[Field] = []
-        self.typename_keys: list[str] = []
         self.template: dict[str, object] = {}
         for key, details in grouped.items():
             name = details[0].node.name.value
@@ -332,7 +330,7 @@ class Field:
         if any(not _is_literal(argument.value) for argument in self.node.arguments or ()):
             return None
         try:
-            values = get_argument_values(self.definition, self.node, VariableValues({}, {}))
+            values = get_argument_values(self.definition, self.node, _NO_VARIABLES)
         except (GraphQLError, TypeError):  # told when the field is resolved
             return None
         return values if all(isinstance(value, CONSTANT) for value in values.values()) else None

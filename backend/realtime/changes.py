@@ -98,7 +98,7 @@ class Changes:
         self.asked_at = -math.inf
         self._wanted = asyncio.Event()
         self._hurry = asyncio.Event()
-        self._doubted_at = -math.inf
+        self.doubted_at = -math.inf
         self._poll: asyncio.Future[bool] | None = None
 
     def ask(self) -> None:
@@ -109,7 +109,7 @@ class Changes:
     def recheck(self) -> None:
         """Something was committed here: nothing kept is served until a poll has looked at it. So who changed something
         sees it at once, by this process; votes don't do so, since a poll for each would be one after the other."""
-        self._doubted_at = asyncio.get_running_loop().time()
+        self.doubted_at = asyncio.get_running_loop().time()
         self.verified_until = -math.inf
         self._hurry.set()
 
@@ -178,7 +178,7 @@ class Changes:
                         self._hurry.clear()
                         began = loop.time()
                         await self._read(conn)
-                        if began >= self._doubted_at:
+                        if began >= self.doubted_at:
                             self._answer()
                         with contextlib.suppress(TimeoutError):
                             async with asyncio.timeout_at(max(began + POLL_SECONDS, loop.time() + 0.01)):
@@ -208,7 +208,7 @@ class Changes:
         self._trim(began)
         self._snapshot, self.position = read.snapshot, max(read.position, self.position)
         self._polled_at = began
-        if began >= self._doubted_at:
+        if began >= self.doubted_at:
             self.verified_until = began + VERIFIED_SECONDS
 
     def _forget_all(self, covers: int) -> None:

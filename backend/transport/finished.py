@@ -4,38 +4,22 @@ An answer is kept with its sources. It is served while a feed of changes, verifi
 until the moment at which it would change by itself. Nothing here is a guess at how long something may hold.
 """
 
-import asyncio
-import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from backend.keeping import Feed, Flights, holds
 from backend.metrics import PUBLIC_ANSWERS
 from backend.provenance import Sources, noting
 from backend.transport.answers import Answer
 
-JOIN_SECONDS = 0.5  # a call that is older was too long ago to read from for who comes now: they wait for the next
 LARGEST_TEXT = 4_096
 
 _FROM_PROCESS = PUBLIC_ANSWERS.labels("process")
 _FROM_STORE = PUBLIC_ANSWERS.labels("redis")
 _MADE = PUBLIC_ANSWERS.labels("made")
 _DROPPED = PUBLIC_ANSWERS.labels("dropped")
-
-
-class Feed(Protocol):
-    """Tells what changed. `sequence` grows when something did; `position` is where to ask on from, by any process."""
-
-    verified_until: float
-    asked_at: float
-    sequence: int
-    position: int
-
-    async def verify(self) -> bool:
-        """Whether what is told is fresh: nothing kept may be served otherwise."""
-
-    def changed(self, sources: Sources, since: int) -> bool: ...
 
 
 class Store(Protocol):
@@ -66,12 +50,6 @@ class Kept:
     used: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class _Flight:
-    task: asyncio.Task[Answer]
-    began: float
-
-
 class FinishedAnswers:
     """Bounded in number and bytes; what was not asked for again goes first. Answers with errors are never kept.
 
@@ -93,7 +71,7 @@ class FinishedAnswers:
         self._bytes = 0
         self._kept: OrderedDict[Key, Kept] = OrderedDict()
         self._texts: OrderedDict[Hashable, tuple[Kept, int]] = OrderedDict()
-        self._making: dict[Key, _Flight] = {}
+        self._flights: Flights[Answer] = Flights(feed)
 
     def recall(self, text: Hashable) -> tuple[Answer, int] | None:
         """The answer that a request of exactly this text got last, and the points it costs; None where none holds."""
@@ -120,39 +98,20 @@ class FinishedAnswers:
             if kept and self._holds(kept) and kept.answer:
                 _FROM_PROCESS.inc()
                 return kept.answer
-            now = asyncio.get_running_loop().time()
-            flight = self._making.get(key)
-            if flight is None:
-                flight = self._making[key] = _Flight(asyncio.create_task(self._fly(key, make)), now)
-            elif now - flight.began > JOIN_SECONDS:
-                await asyncio.wait([flight.task])
-                continue
-            return await asyncio.shield(flight.task)  # whoever leaves, the others still wait for it
+            made = await self._flights.join(key, lambda: self._find(key, make))
+            if made is not None:
+                return made
 
     def _holds(self, kept: Kept) -> bool:
-        feed, sources = self._feed, kept.sources
-        if sources is None or feed is None:
+        if kept.sources is None or self._feed is None:
             return False
-        now = asyncio.get_running_loop().time()
-        if now >= feed.verified_until:
-            return False
-        feed.asked_at = now
-        if time.time() < sources.ends_at:
-            if kept.checked == feed.sequence:
-                kept.used = True
-                return True
-            if not feed.changed(sources, kept.checked):
-                kept.checked, kept.used = feed.sequence, True
-                return True
-        self._empty(kept)
-        _DROPPED.inc()
-        return False
-
-    async def _fly(self, key: Key, make: Callable[[], Awaitable[Answer]]) -> Answer:
-        try:
-            return await self._find(key, make)
-        finally:
-            del self._making[key]
+        verdict = holds(self._feed, kept.sources, kept.checked)
+        if verdict:
+            kept.checked, kept.used = self._feed.sequence, True
+        elif verdict is False:
+            self._empty(kept)
+            _DROPPED.inc()
+        return bool(verdict)
 
     async def _find(self, key: Key, make: Callable[[], Awaitable[Answer]]) -> Answer:
         feed = self._feed

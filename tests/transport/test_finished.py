@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 
+from backend import keeping
 from backend.provenance import note_private, note_rows, note_until
-from backend.transport import finished
 from backend.transport.answers import Answer
 from backend.transport.finished import FinishedAnswers, Key
 from tests.transport import toy
@@ -221,7 +221,7 @@ async def test_who_leaves_does_not_take_the_answer_along() -> None:
 
 async def test_f4_who_comes_late_waits_for_a_younger_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """And still one is made at a time."""
-    monkeypatch.setattr(finished, "JOIN_SECONDS", 0.0)
+    monkeypatch.setattr(keeping, "JOIN_SECONDS", 0.0)
     kept, made, at_once = FinishedAnswers(toy.ToyFeed()), list[bytes](), list[int]()
     running = 0
 

@@ -342,6 +342,7 @@ class ToyFeed:
 
     verified_until: float = math.inf
     asked_at: float = 0.0
+    doubted_at: float = -math.inf
     sequence: int = 0
     position: int = 1
     changed_ids: dict[str, int] = field(default_factory=dict)
