@@ -204,6 +204,21 @@ def rebuild_leaderboards(data_dir: DataDir = DATA) -> None:
     run(rebuild_all_leaderboards(settings))
 
 
+@app.command("audit-verify")
+def audit_verify(
+    municipality: Annotated[str, typer.Option(help="Slug; every municipality where left out.")] = "",
+    expect: Annotated[str, typer.Option(help="SEQUENCE:HASH of an entry that must be there, kept elsewhere.")] = "",
+    data_dir: DataDir = DATA,
+) -> None:
+    """Proves the audit log, or names the first broken link of each chain and ends with 1."""
+    settings = settings_for(data_dir, "database_url")
+    from backend.verify_audit import verify_audit
+
+    lines, whole = run(verify_audit(settings, slug=municipality, expect=expect))
+    print("\n".join(lines))
+    raise SystemExit(not whole)
+
+
 def main() -> None:
     app()
 

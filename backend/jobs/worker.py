@@ -10,7 +10,7 @@ import structlog
 
 from backend.catalogues import Catalogues
 from backend.db.pool import open_pool
-from backend.jobs import notify_followers, prune, queue, trending
+from backend.jobs import audit_heads, notify_followers, prune, queue, trending
 from backend.realtime.background import running
 from backend.realtime.boards import Boards
 from backend.realtime.projector import Projector
@@ -59,7 +59,7 @@ async def _work(settings: Settings, redis: Client, stopping: asyncio.Event) -> N
             await queue.work(
                 settings.database_url,
                 jobs={notify_followers.NAME: notify_followers.notify_followers(pool, redis)},
-                hourly={"prune": prune.prune(pool)},
+                hourly={"prune": prune.prune(pool), "audit_heads": audit_heads.log_heads(pool)},
                 every_minute={"trending": trending.prepare(pool)},
                 stopping=stopping,
             )
