@@ -15,15 +15,18 @@ from backend.errors import Refusal
 from backend.messages import message
 
 # Fields are named like modules, and a class body would take the one for the other: hence `on_`.
+from backend.resolvers import audit as on_audit
 from backend.resolvers import follows as on_follows
 from backend.resolvers import groups as on_groups
 from backend.resolvers import ideas as on_ideas
 from backend.resolvers import leaderboards as on_leaderboards
 from backend.resolvers import nodes as on_nodes
 from backend.resolvers import notifications as on_notifications
+from backend.resolvers import personal_data as on_personal_data
 from backend.resolvers import responses as on_responses
 from backend.resolvers import sessions as on_sessions
 from backend.resolvers import votes as on_votes
+from backend.schema.audit import AuditEntryConnection
 from backend.schema.enums import UserErrorCode
 from backend.schema.errors import UserError
 from backend.schema.follows import SetFollowPayload
@@ -34,6 +37,7 @@ from backend.schema.leaderboards import LeaderboardConnection, LeaderboardEntry
 from backend.schema.municipalities import Municipality, Official, municipality
 from backend.schema.nodes import Node
 from backend.schema.notifications import MarkNotificationsReadPayload, Notification
+from backend.schema.personal_data import EraseAccountPayload, RequestDataExportPayload
 from backend.schema.responses import Response, ResponsePayload
 from backend.schema.scalars import SCALARS
 from backend.schema.sessions import SessionPayload
@@ -117,6 +121,10 @@ class Query:
     contact: Official | None = strawberry.field(
         resolver=on_ideas.contact, description="Who in the municipality answers for a theme in a district."
     )
+    audit_entries: AuditEntryConnection | None = strawberry.field(
+        resolver=on_audit.audit_entries,
+        description="Acts of staff and changes of rights, newest first. Administrators only.",
+    )
 
 
 @strawberry.type(description="What can be done. At most four in a request, done one after the other.")
@@ -173,6 +181,18 @@ class Mutation:
     )
     leave_group: GroupPayload | None = mutation(
         on_groups.leave_group, GroupPayload, "Leaves a group. The last contact can't leave a group with members."
+    )
+    request_data_export: RequestDataExportPayload | None = mutation(
+        on_personal_data.request_data_export,
+        RequestDataExportPayload,
+        "Asks for a copy of everything held on the caller, once a day; it is ready within minutes, see "
+        "`Viewer.dataExports`.",
+    )
+    erase_account: EraseAccountPayload | None = mutation(
+        on_personal_data.erase_account,
+        EraseAccountPayload,
+        "Forgets the caller for good, within a minute, and ends all sessions now. Ideas that others voted for, own or "
+        "answered stay without author; votes stay counted.",
     )
     respond_to_idea: ResponsePayload | None = mutation(
         on_responses.respond_to_idea,

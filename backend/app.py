@@ -21,6 +21,8 @@ from starlette.types import Receive, Scope, Send
 from backend.api import schema
 from backend.db.migrate import pending
 from backend.db.pool import acquire, unavailable
+from backend.downloads import PATH as PERSONAL_DATA
+from backend.downloads import personal_data
 from backend.errors import HeittoError, RequestError, Unauthenticated
 from backend.gate import Gate
 from backend.graphiql import explorer, explorer_routes
@@ -46,6 +48,7 @@ LIST_SIZES = {
     "Idea.groups": 2,
     "Idea.votesByStrength": 3,
     "Municipality.locales": 3,
+    "Viewer.dataExports": 1,
 }
 
 log = structlog.get_logger()
@@ -86,7 +89,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
         unplanned=lambda reason: UNPLANNED.labels(reason).inc(),
     )
     gate = Gate(settings)
-    pipeline = Pipeline(operations, gate, ErrorFormat(translate))
+    errors = ErrorFormat(translate)
+    pipeline = Pipeline(operations, gate, errors)
     build = f"{version('heitto')} {hashlib.blake2b(schema.as_str().encode(), digest_size=8).hexdigest()}"
 
     @contextlib.asynccontextmanager
@@ -120,6 +124,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             Route("/readyz", readyz),
             Route("/metrics", _metrics),
             Route("/.well-known/jwks.json", jwks),
+            Route(PERSONAL_DATA, personal_data(gate, errors), methods=["GET"]),
         ],
         middleware=[
             Middleware(

@@ -55,14 +55,18 @@ ASKED_ONCE: Final = _fields({"Query": "similarIdeas", "SimilarIdea": "similarity
 # What differs between viewers, or is there for some of them alone.
 VIEWERS: Final = _fields(
     {
-        "Query": "viewer",
+        "Query": "viewer auditEntries",
+        "AuditEntry": "sequence at act details hash actor subjectId",
+        "AuditEntryConnection": _PAGE,
+        "AuditEntryEdge": _ROW,
+        "DataExport": "id status requestedAt readyAt expiresAt downloadPath",
         "Followable": "viewerFollows",
         "Idea": "viewerVote viewerFollows submittedBy hiddenReason",
         "Vote": "castAt strength counts",
         "Group": "members viewerRole",
         "GroupMemberConnection": _PAGE,
         "GroupMemberEdge": f"{_ROW} role joinedAt",
-        "Viewer": "resident strength roles official groups ideas votes follows notifications unreadCount",
+        "Viewer": "resident strength roles official groups ideas votes follows notifications unreadCount dataExports",
         "FollowConnection": _PAGE,
         "FollowEdge": f"{_ROW} followedAt",
         "Notification": "id kind createdAt readAt idea response",

@@ -31,7 +31,7 @@ NEVER_PUBLIC = {
         "add_moderation",
     },
     "municipalities": {"slugs", "catalogue"},  # the catalogue's version is in every key
-    "notifications": {"notify_followers", "id_of_now", "mark_notifications_read"},
+    "notifications": {"notify_followers", "id_of_now", "mark_notifications_read", "prune_notifications"},
     "residents": {"register_resident", "roles", "grant_role", "seat_official"},
     "responses": {"acting_official", "respond_to_idea"},
     "trending": {"prepare_trending"},
@@ -41,6 +41,8 @@ NEVER_PUBLIC = {
 NEVER_PUBLIC_MODULES = {
     "audit",
     "boards",
+    "data_exports",
+    "erasures",
     "idempotency",
     "imports",
     "migrate",

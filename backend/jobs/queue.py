@@ -33,16 +33,23 @@ HEARTBEAT_SECONDS: Final = 3.0  # a running job beats twice as often
 POLL_SECONDS: Final = 1.0  # for jobs of the dead and retries; new jobs come by NOTIFY at once
 LONGEST_WAIT_SECONDS: Final = 60.0  # between the runs of a job that keeps failing
 COMMAND_SECONDS: Final = 10.0
+NOW: Final = timedelta()
 HOURLY: Final = "23 * * * *"
 EVERY_MINUTE: Final = "* * * * *"
 
 log = structlog.get_logger()
 
 
-async def enqueue(conn: Connection, name: str, payload: Payload) -> None:
-    """Lets a worker run job `name` once the transaction of `conn` is committed, and not otherwise."""
+async def enqueue(conn: Connection, name: str, payload: Payload, *, after: timedelta = NOW) -> None:
+    """Lets a worker run job `name` once the transaction of `conn` is committed, and not otherwise; `after` that long
+    at the earliest."""
     # By our own statement: pgqueuer's writes jsonb as text, but the connections of our pool take Python objects for it.
-    await conn.execute(SQL["enqueue"], name, orjson.dumps(payload, default=str))
+    await conn.execute(SQL["enqueue"], name, orjson.dumps(payload, default=str), after)
+
+
+async def prune_log(conn: Connection) -> None:
+    """Forgets what became of jobs long ago."""
+    await conn.execute(SQL["prune_log"])
 
 
 async def work(

@@ -10,7 +10,7 @@ import structlog
 
 from backend.catalogues import Catalogues
 from backend.db.pool import open_pool
-from backend.jobs import audit_heads, notify_followers, prune, queue, trending
+from backend.jobs import audit_heads, erase, export_data, notify_followers, prune, queue, trending
 from backend.realtime.background import running
 from backend.realtime.boards import Boards
 from backend.realtime.projector import Projector
@@ -58,8 +58,16 @@ async def _work(settings: Settings, redis: Client, stopping: asyncio.Event) -> N
         async with running(projector.run(), projector.upkeep()):
             await queue.work(
                 settings.database_url,
-                jobs={notify_followers.NAME: notify_followers.notify_followers(pool, redis)},
-                hourly={"prune": prune.prune(pool), "audit_heads": audit_heads.log_heads(pool)},
+                jobs={
+                    notify_followers.NAME: notify_followers.notify_followers(pool, redis),
+                    erase.NAME: erase.erase(pool),
+                    export_data.NAME: export_data.export_data(pool, days=settings.export_days),
+                },
+                hourly={
+                    "prune": prune.prune(pool, settings),
+                    "erase_idle_devices": prune.erase_idle_devices(pool, settings),
+                    "audit_heads": audit_heads.log_heads(pool),
+                },
                 every_minute={"trending": trending.prepare(pool)},
                 stopping=stopping,
             )

@@ -16,6 +16,7 @@ class Policy(Enum):
     SIGNED_IN = frozenset({"RESIDENT"})
     OFFICIALS = frozenset({"OFFICIAL", "COORDINATOR"})
     MODERATORS = frozenset({"MODERATOR"})
+    ADMINISTRATORS = frozenset({"ADMINISTRATOR"})
 
 
 POLICIES: Final[Mapping[str, Mapping[str, Policy]]] = {
@@ -29,6 +30,7 @@ POLICIES: Final[Mapping[str, Mapping[str, Policy]]] = {
         "similarIdeas": Policy.ANYBODY,
         "groups": Policy.ANYBODY,
         "contact": Policy.ANYBODY,
+        "auditEntries": Policy.ADMINISTRATORS,
     },
     "mutation": {
         "registerDevice": Policy.ANYBODY,
@@ -43,6 +45,8 @@ POLICIES: Final[Mapping[str, Mapping[str, Policy]]] = {
         "joinGroup": Policy.SIGNED_IN,
         "approveMember": Policy.SIGNED_IN,
         "leaveGroup": Policy.SIGNED_IN,
+        "requestDataExport": Policy.SIGNED_IN,
+        "eraseAccount": Policy.SIGNED_IN,
         "respondToIdea": Policy.OFFICIALS,
         "hideIdea": Policy.MODERATORS,
         "showIdea": Policy.MODERATORS,

@@ -4,15 +4,15 @@ INSERT INTO residents (municipality_id, display_name, locale, strength) VALUES (
 RETURNING id;
 
 -- name: resident
--- An account with its roles beside RESIDENT.
+-- An account with its roles beside RESIDENT; no row where its person was forgotten.
 SELECT r.id, r.display_name, r.strength::text, r.official_id,
   ARRAY(SELECT DISTINCT o.role::text FROM resident_roles AS o WHERE o.municipality_id = r.municipality_id AND o.resident_id = r.id)
 FROM residents AS r
-WHERE r.municipality_id = $1 AND r.id = $2;
+WHERE r.municipality_id = $1 AND r.id = $2 AND r.erased_at IS NULL;
 
 -- name: residents_by_id
--- Names of residents, in any order.
-SELECT id, display_name FROM residents WHERE municipality_id = $1 AND id = ANY($2::uuid[]);
+-- Names of residents, in any order; of those who were forgotten none.
+SELECT id, display_name FROM residents WHERE municipality_id = $1 AND id = ANY($2::uuid[]) AND erased_at IS NULL;
 
 -- name: roles
 -- The roles an account holds now, beside RESIDENT.

@@ -1,0 +1,92 @@
+"""Forgets a person. What stays, and why, is in docs/adr/0034.
+
+It begins some seconds after it was asked for, when no process takes the account's tokens any more, so nothing is
+written behind it. Each step takes what it finds and may be run again, from the start or in the middle; the last one
+says that all is done. From then on a repeat does nothing, for the person may have come back.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID, uuid4
+
+from backend.db import audit, erasures, groups, sessions
+from backend.db.pool import Connection, Pool, acquire, transaction
+from backend.jobs.notify_followers import announce
+from backend.jobs.queue import Job, Payload, enqueue
+
+NAME: Final = "erase"
+AFTER: Final = timedelta(seconds=6)  # revoked tokens are refused everywhere within 5
+IDEAS_AT_ONCE: Final = 100
+ROWS_AT_ONCE: Final = 5_000
+
+
+async def ask_erasure(conn: Connection, *, municipality_id: UUID, resident_id: UUID) -> datetime | None:
+    """Ends the account's sessions and has it erased once the transaction of `conn` is committed; when this was asked
+    first, or None where there is nobody to forget."""
+    asked_at = await erasures.ask_erasure(conn, municipality_id=municipality_id, resident_id=resident_id)
+    if asked_at is None:
+        return None
+    await sessions.end_sessions(conn, municipality_id=municipality_id, resident_id=resident_id, now=datetime.now(UTC))
+    await enqueue(conn, NAME, {"municipality_id": municipality_id, "resident_id": resident_id}, after=AFTER)
+    return asked_at
+
+
+def erase(pool: Pool) -> Job:
+    """The job, for a worker with this pool."""
+
+    async def run(payload: Payload) -> None:
+        municipality_id, resident_id = UUID(payload["municipality_id"]), UUID(payload["resident_id"])
+        whose = {"municipality_id": municipality_id, "resident_id": resident_id}
+        async with acquire(pool) as conn:
+            if not await erasures.is_asked(conn, **whose):
+                return
+            of = await erasures.groups_of(conn, **whose)
+        for group_id in of:
+            await _leave(pool, group_id, **whose)
+        while await _forget_ideas(pool, **whose):
+            pass
+        for what in ("follows", "notifications"):
+            async with acquire(pool) as conn:
+                while await erasures.forget_some(conn, what, **whose, limit=ROWS_AT_ONCE):
+                    pass
+        async with transaction(pool) as conn:
+            # Again: who signed in meanwhile is signed out.
+            await sessions.end_sessions(conn, **whose, now=datetime.now(UTC))
+            roles = await erasures.forget_resident(conn, **whose)
+            await audit.record(
+                conn,
+                municipality_id=municipality_id,
+                actor_id=None,
+                act="ACCOUNT_ERASED",
+                subject_id=resident_id,
+                details={"roles": roles},
+            )
+
+    return run
+
+
+async def _leave(pool: Pool, group_id: UUID, *, municipality_id: UUID, resident_id: UUID) -> None:
+    async with transaction(pool) as conn:
+        if await groups.group_for_update(conn, municipality_id=municipality_id, id=group_id) is None:
+            return
+        await groups.leave_group(conn, municipality_id=municipality_id, group_id=group_id, resident_id=resident_id)
+        await erasures.settle_left_group(conn, municipality_id=municipality_id, group_id=group_id, left_id=resident_id)
+
+
+async def _forget_ideas(pool: Pool, *, municipality_id: UUID, resident_id: UUID) -> bool:
+    """Some of them; whether there were any."""
+    async with transaction(pool) as conn:
+        whose = {"municipality_id": municipality_id, "author_id": resident_id}
+        ids = await erasures.hold_ideas_of(conn, **whose, limit=IDEAS_AT_ONCE)
+        for idea_id, followed in await erasures.forget_ideas(conn, **whose, idea_ids=ids):
+            if followed:
+                await announce(
+                    conn,
+                    municipality_id=municipality_id,
+                    idea_id=idea_id,
+                    event_id=uuid4(),
+                    response_id=None,
+                    status_changed=True,
+                    actor_id=None,
+                )
+    return bool(ids)
