@@ -8,6 +8,7 @@ import orjson
 import pytest
 from graphql import get_named_type, get_nullable_type, is_list_type
 
+from backend.db.audit import record
 from backend.demo.load import SLUG
 from backend.ids import global_id, parse_id
 from backend.resolvers.access import POLICIES
@@ -59,9 +60,11 @@ MUTATIONS = {
     "respondToIdea of a hidden idea": "U F F F F ?  ?   ?   F   F",
     "hideIdea": "             U   F   F   F   F   F   F   F   +   F",
     "showIdea": "             U   F   F   F   F   F   F   F   +   F",
+    "requestDataExport": "    U   +   +   +   +   +   +   +   +   +",
+    "eraseAccount": "         U   +   +   +   +   +   +   +   +   +",  # the last: they are nobody then
 }
 OUTCOMES = {"U": "UNAUTHENTICATED", "F": "FORBIDDEN", "-": "NOT_ALLOWED", "?": "NOT_FOUND", "+": "done"}
-# What each of the ACTORS sees: + something, . nothing. Every object is looked for on every path to it.
+# What each of the ACTORS sees: + something, . nothing, U and F as above. Every object is looked for on all paths to it.
 SIGHTS = {
     #                                       ano res aut mem con off str coo mod adm
     "node of an idea": "                     +   +   +   +   +   +   +   +   +   +",
@@ -85,6 +88,7 @@ SIGHTS = {
     "municipality": "                        +   +   +   +   +   +   +   +   +   +",
     "groups": "                              +   +   +   +   +   +   +   +   +   +",
     "contact": "                             +   +   +   +   +   +   +   +   +   +",
+    "auditEntries": "                        U   F   F   F   F   F   F   F   F   +",
 }
 
 # Ids that are well made and nobody's, by the names of arguments and of types.
@@ -187,8 +191,17 @@ class People:
             "registerDevice": {"locale": "fi", **key},
             "submitIdea": {"title": "Lisää penkkejä", "locale": "fi", **group, **key},
             "createGroup": {"displayName": "Naapurit", "kind": "INFORMAL", **key},
+            "requestDataExport": key,
+            "eraseAccount": {"displayName": await self.name(actor) if name == "eraseAccount" else ""},
         }
         return alone[name] if name in alone else await self._about_an_idea(operation, actor)
+
+    async def name(self, actor: str) -> str:
+        if actor == "anonymous":
+            return "Asukas"
+        viewer = await self.api.data("{ viewer { resident { displayName } } }", token=self.tokens[actor])
+        name: str = viewer["viewer"]["resident"]["displayName"]
+        return name
 
     async def _about_an_idea(self, operation: str, actor: str) -> Json:
         name, hidden, key = named(operation), "hidden" in operation, {"idempotencyKey": str(uuid4())}
@@ -261,6 +274,7 @@ class Scene:
 
 async def scene(people: People) -> Scene:
     api, conn = people.api, people.api.conn
+    await record(conn, municipality_id=api.catalogue.id, actor_id=None, act="DONE")
     idea, withdrawn, hidden, merged = [await people.idea() for _ in range(4)]
     official, moderator = people.tokens["official"], people.tokens["moderator"]
     asked = {"ideaId": hidden, "kind": "RECEIPT", "body": "Luimme tämän.", "idempotencyKey": str(uuid4())}
@@ -329,6 +343,7 @@ def looks(scene: Scene, people: People) -> dict[str, tuple[str, str]]:
         "municipality": ("municipality { id }", '"id"'),
         "groups": ("groups { nodes { id } }", group),
         "contact": (f'contact(themeId: "{theme}") {{ id }}', '"id"'),
+        "auditEntries": ("auditEntries(first: 1) { nodes { act hash } }", '"hash"'),
     }
 
 
@@ -364,7 +379,8 @@ async def test_everybody_sees_what_is_theirs_to_see_on_every_path(people: People
     for sight, actor, mark in table(SIGHTS):
         query, sought = queries[sight]
         answer = await people.api.post(f"{{ {query} }}", token=people.tokens.get(actor, ""))
-        assert "errors" not in answer.json(), answer.text
+        refused = [error["extensions"]["code"] for error in answer.json().get("errors", [])]
+        assert refused == ([OUTCOMES[mark]] if mark in "UF" else []), answer.text
         if (sought in answer.text) != (mark == "+"):
             wrong.append(f"{sight} as {actor}: {answer.text}")
     assert wrong == []
