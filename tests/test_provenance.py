@@ -30,12 +30,20 @@ NEVER_PUBLIC = {
         "place_idea",
         "add_moderation",
     },
+    "identities": {
+        "accounts_of",
+        "final_account",
+        "hold_accounts",
+        "add_identities",
+        "raise_resident",
+        "revive_resident",
+    },
     "municipalities": {"slugs", "catalogue"},  # the catalogue's version is in every key
     "notifications": {"notify_followers", "id_of_now", "mark_notifications_read"},
     "residents": {"register_resident", "roles", "grant_role", "seat_official"},
     "responses": {"acting_official", "respond_to_idea"},
     "trending": {"prepare_trending"},
-    "votes": {"set_votes", "recount"},
+    "votes": {"set_votes", "recount", "settle_votes"},
 }
 # Reads for commands and jobs, for signing in, the feed itself; and boards, whose one reader, `leaderboards.py`, tells.
 NEVER_PUBLIC_MODULES = {
@@ -43,6 +51,7 @@ NEVER_PUBLIC_MODULES = {
     "boards",
     "idempotency",
     "imports",
+    "joins",
     "migrate",
     "pool",
     "public_changes",

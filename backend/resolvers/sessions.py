@@ -36,11 +36,10 @@ async def register_device(info: Info, input: RegisterDeviceInput) -> SessionPayl
     name = optional_text(input.display_name, field="displayName", limit=NAME_LIMIT)
 
     async def make() -> UUID:
-        made_up = f"{_RESIDENT[best_locale(input.locale, ('en',))]} {secrets.randbelow(9000) + 1000}"
         return await residents.register_resident(
             conn,
             municipality_id=context.municipality_id,
-            display_name=name or made_up,
+            display_name=name or made_up_name(input.locale),
             locale=input.locale,
             strength="DEVICE",
         )
@@ -56,10 +55,16 @@ async def register_device(info: Info, input: RegisterDeviceInput) -> SessionPayl
             caller_id=UUID(int=0),
         )
         row = await residents.resident_by_id(conn, municipality_id=context.municipality_id, id=resident_id)
-        if row is None:
+        # Who has proven more than a device since gets in by that alone: a key is no login.
+        if row is None or row.strength != "DEVICE":
             raise Unauthenticated
         started = await start(context, conn, resident_id=row.id, method="DEVICE")
     return session_payload(context, row, started)
+
+
+def made_up_name(locale: str) -> str:
+    """For whoever gives none."""
+    return f"{_RESIDENT[best_locale(locale, ('en',))]} {secrets.randbelow(9000) + 1000}"
 
 
 async def refresh_session(info: Info, input: RefreshSessionInput) -> SessionPayload:
