@@ -132,4 +132,4 @@ class Gate:
         if sources := noted():
             sources.ids.add(caller.catalogue.id.hex)
             sources.day_ends = caller.catalogue.day_ends().timestamp()
-        return Context(self.services, caller.catalogue, caller.viewer, caller.locale, request_id, live)
+        return Context(self.services, caller.catalogue, caller.viewer, caller.locale, request_id, caller.network, live)

@@ -36,6 +36,7 @@ async def register_device(info: Info, input: RegisterDeviceInput) -> SessionPayl
     name = optional_text(input.display_name, field="displayName", limit=NAME_LIMIT)
 
     async def make() -> UUID:
+        await context.limit("DEVICES")
         made_up = f"{_RESIDENT[best_locale(input.locale, ('en',))]} {secrets.randbelow(9000) + 1000}"
         return await residents.register_resident(
             conn,
