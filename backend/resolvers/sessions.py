@@ -36,6 +36,7 @@ async def register_device(info: Info, input: RegisterDeviceInput) -> SessionPayl
     name = optional_text(input.display_name, field="displayName", limit=NAME_LIMIT)
 
     async def make() -> UUID:
+        await context.limit("DEVICES")
         return await residents.register_resident(
             conn,
             municipality_id=context.municipality_id,

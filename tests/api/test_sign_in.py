@@ -31,7 +31,7 @@ async def signed_in(
     """As a login's resolver does it, for a caller with the token of an account or with none."""
     gate = api.app.state.pipeline.gate
     viewer = Viewer(caller) if caller else ANYBODY
-    context = Context(gate.services, api.catalogue, viewer, "fi", "test")
+    context = Context(gate.services, api.catalogue, viewer, "fi", "test", "192.0.2.1")
     return await sign_in(context, identities=identities, strength=strength, method="OIDC", locale="fi")
 
 
