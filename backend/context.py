@@ -57,9 +57,9 @@ class Context:
         """What every read of the caller's own is given."""
         return {"municipality_id": self.catalogue.id, "resident_id": self.viewer.id}
 
-    def become(self, resident_id: UUID, roles: Iterable[str]) -> None:
+    def become(self, resident_id: UUID, roles: Iterable[str], session_id: UUID) -> None:
         """The caller from here on: who has just signed in."""
-        self.viewer = Viewer(resident_id, frozenset(roles))
+        self.viewer = Viewer(resident_id, frozenset(roles), session_id)
 
     async def official(self, id: UUID) -> OfficialRow | None:
         """Somebody who holds or held a post, also one who came to it within the last second."""
