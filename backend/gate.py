@@ -160,5 +160,5 @@ class Gate:
             raise Unauthenticated
         if ending is gate.Ending.RECONNECT:
             raise Unavailable("Your roles have changed. Try again.")
-        if not self.services.revocations.verified:
+        if self.services.revocations.stale:
             raise Unavailable

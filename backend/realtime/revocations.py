@@ -24,7 +24,8 @@ from backend.realtime.redis import REDIS_FAILURES, Client
 POLL_SECONDS: Final = 1.5
 SOONEST_SECONDS: Final = 0.05  # between two polls, however many hurry them
 RETRY_SECONDS: Final = 0.2
-VERIFIED_SECONDS: Final = 4.5  # from the beginning of a poll
+VERIFIED_SECONDS: Final = 4.0  # from the beginning of a poll: who comes later waits for the next
+STALE_SECONDS: Final = 4.9  # likewise, until nobody is believed any more
 WAIT_SECONDS: Final = 1.0  # for a poll, by who needs one
 ROLES_SECONDS: Final = 60.0  # a caller admitted before, whose stream has yet to open, has it open by then
 
@@ -60,8 +61,13 @@ class Revocations:
 
     @property
     def verified(self) -> bool:
-        """Whether what is known is fresh enough to believe a token."""
+        """Whether what is known is fresh enough to admit somebody."""
         return asyncio.get_running_loop().time() < self._began + VERIFIED_SECONDS
+
+    @property
+    def stale(self) -> bool:
+        """Whether it is too old for whom was admitted before."""
+        return asyncio.get_running_loop().time() >= self._began + STALE_SECONDS
 
     async def verify(self) -> None:
         """Waits for the next poll where that isn't so. Raises Unavailable where none comes."""
