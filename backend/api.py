@@ -36,6 +36,7 @@ from backend.schema.nodes import Node
 from backend.schema.notifications import MarkNotificationsReadPayload, Notification
 from backend.schema.responses import Response, ResponsePayload
 from backend.schema.scalars import SCALARS
+from backend.schema.session_list import EndSessionsPayload, Session
 from backend.schema.sessions import SessionPayload
 from backend.schema.viewer import Viewer, viewer
 
@@ -131,6 +132,16 @@ class Mutation:
         SessionPayload,
         "New tokens for a session; the refresh token changes with every use.",
     )
+    end_session: EndSessionsPayload | None = mutation(
+        on_sessions.end_session,
+        EndSessionsPayload,
+        "Signs a device of the caller's out: what it has open is closed, and its tokens are refused, within 5 seconds.",
+    )
+    end_all_sessions: EndSessionsPayload | None = mutation(
+        on_sessions.end_all_sessions,
+        EndSessionsPayload,
+        "Signs all devices of the caller's out, but this one unless told otherwise.",
+    )
     submit_idea: IdeaPayload | None = mutation(
         on_ideas.submit_idea,
         IdeaPayload,
@@ -217,6 +228,6 @@ schema = strawberry.Schema(
     query=Query,
     mutation=Mutation,
     subscription=Subscription,
-    types=[Group, Response],
+    types=[Group, Response, Session],
     config=StrawberryConfig(scalar_map=SCALARS, name_converter=Names()),
 )

@@ -42,6 +42,18 @@ NEVER_PUBLIC = {
     "notifications": {"notify_followers", "id_of_now", "mark_notifications_read"},
     "residents": {"register_resident", "roles", "grant_role", "seat_official"},
     "responses": {"acting_official", "respond_to_idea"},
+    "sessions": {
+        "start_session",
+        "begin_command_session",
+        "lock_session_by_refresh_token",
+        "rotate_session",
+        "end_session",
+        "end_sessions",
+        "is_session_of",
+        "has_ended_session",
+        "prune_sessions",
+        "prune_refresh_tokens",
+    },
     "trending": {"prepare_trending"},
     "votes": {"set_votes", "recount", "settle_votes"},
 }
@@ -56,7 +68,6 @@ NEVER_PUBLIC_MODULES = {
     "pool",
     "public_changes",
     "revocations",
-    "sessions",
 }
 
 
