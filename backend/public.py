@@ -55,7 +55,7 @@ ASKED_ONCE: Final = _fields({"Query": "similarIdeas", "SimilarIdea": "similarity
 # What differs between viewers, or is there for some of them alone.
 VIEWERS: Final = _fields(
     {
-        "Query": "viewer",
+        "Query": "viewer staff",
         "Followable": "viewerFollows",
         "Idea": "viewerVote viewerFollows submittedBy hiddenReason",
         "Vote": "castAt strength counts",
@@ -65,6 +65,10 @@ VIEWERS: Final = _fields(
         "Viewer": "resident strength roles official groups ideas votes follows notifications unreadCount",
         "FollowConnection": _PAGE,
         "FollowEdge": f"{_ROW} followedAt",
+        "StaffConnection": _PAGE,
+        "StaffEdge": _ROW,
+        "StaffMember": "resident strength roles official",
+        "HeldRole": "role source grantedAt",
         "Notification": "id kind createdAt readAt idea response",
         "NotificationConnection": _PAGE,
         "NotificationEdge": _ROW,

@@ -18,12 +18,6 @@ SELECT id, display_name FROM residents WHERE municipality_id = $1 AND id = ANY($
 -- The roles an account holds now, beside RESIDENT.
 SELECT role::text FROM resident_roles WHERE municipality_id = $1 AND resident_id = $2;
 
--- name: grant_role
--- Gives a role on the word of a source; no row where that source has given it already.
-INSERT INTO resident_roles (municipality_id, resident_id, role, source) VALUES ($1, $2, $3::role, $4)
-ON CONFLICT DO NOTHING
-RETURNING role::text;
-
 -- name: seat_official
 -- A new post at the end of a department, its holder, and the holder's account.
 WITH post AS (
