@@ -21,6 +21,7 @@ from backend.resolvers import ideas as on_ideas
 from backend.resolvers import leaderboards as on_leaderboards
 from backend.resolvers import nodes as on_nodes
 from backend.resolvers import notifications as on_notifications
+from backend.resolvers import residents as on_residents
 from backend.resolvers import responses as on_responses
 from backend.resolvers import roles as on_roles
 from backend.resolvers import sessions as on_sessions
@@ -39,7 +40,7 @@ from backend.schema.responses import Response, ResponsePayload
 from backend.schema.roles import RolePayload, StaffConnection
 from backend.schema.scalars import SCALARS
 from backend.schema.sessions import SessionPayload
-from backend.schema.viewer import Viewer, viewer
+from backend.schema.viewer import ProfilePayload, Viewer, viewer
 
 P = ParamSpec("P")
 Payload = TypeVar("Payload")
@@ -166,6 +167,9 @@ class Mutation:
         on_notifications.mark_notifications_read,
         MarkNotificationsReadPayload,
         "Marks the caller's notifications as read, all up to and including one.",
+    )
+    update_profile: ProfilePayload | None = mutation(
+        on_residents.update_profile, ProfilePayload, "Changes the caller's public name, or the language they read."
     )
     create_group: GroupPayload | None = mutation(
         on_groups.create_group, GroupPayload, "Founds a group, registered or informal; the caller becomes its contact."

@@ -171,6 +171,26 @@ MESSAGES: Final[dict[str, dict[str, str]]] = {
         "sv": "Kommunens sista administratör kan inte lämna sin roll. Ge först rollen åt någon annan.",
         "en": "The municipality's last administrator can't give up the role. Give it to somebody else first.",
     },
+    "name_invisible": {
+        "fi": "Nimessä on merkkejä, joita ei näe. Kirjoita se uudelleen.",
+        "sv": "Namnet har tecken som inte syns. Skriv det på nytt.",
+        "en": "The name has characters that can't be seen. Type it anew.",
+    },
+    "name_mixes_alphabets": {
+        "fi": "Nimen sanassa on eri aakkostojen kirjaimia. Kirjoita kukin sana yksillä aakkosilla.",
+        "sv": "Ett ord i namnet har bokstäver ur olika alfabet. Skriv varje ord med ett alfabet.",
+        "en": "A word of the name has letters of several alphabets. Write each word in one.",
+    },
+    "name_of_official": {
+        "fi": "Samanniminen viranhaltija vastaa kunnan nimissä. Kirjoita nimesi toisin, esimerkiksi alkukirjaimin.",
+        "sv": "En tjänsteinnehavare med det namnet svarar för kommunen. Skriv ditt annorlunda, t.ex. med initial.",
+        "en": "An official of this name answers here for the municipality. Make yours differ, say with an initial.",
+    },
+    "name_of_municipality": {
+        "fi": "Nimi kuulostaa kunnalta tai sen työntekijältä. Valitse nimi, jota ei voi luulla kunnan omaksi.",
+        "sv": "Namnet låter som kommunen eller någon som arbetar där. Välj ett som ingen kan ta för kommunens.",
+        "en": "The name sounds like the municipality or its staff. Choose one that nobody takes for theirs.",
+    },
 }
 
 

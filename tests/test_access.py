@@ -51,6 +51,7 @@ MUTATIONS = {
     "setFollow of a hidden idea": "U ? +  ?   ?   ?   ?   ?   +   ?",
     "markNotificationsRead": " U  +   +   +   +   +   +   +   +   +",
     "markNotificationsRead of another": "U ? ? ? ? ? ? ?  ?   ?",
+    "updateProfile": "        U   +   +   +   +   +   +   +   +   +",
     "createGroup": "          U   +   +   +   +   +   +   +   +   +",
     "joinGroup": "            U   +   +   +   +   +   +   +   +   +",
     "approveMember": "        U   -   -   -   +   -   -   -   -   -",
@@ -192,6 +193,7 @@ class People:
         alone: dict[str, Json] = {
             "registerDevice": {"locale": "fi", **key},
             "submitIdea": {"title": "Lisää penkkejä", "locale": "fi", **group, **key},
+            "updateProfile": {"displayName": f"Nimi {uuid4()}"},
             "createGroup": {"displayName": "Naapurit", "kind": "INFORMAL", **key},
         }
         return alone[name] if name in alone else await self._about_an_idea(operation, actor)

@@ -41,6 +41,7 @@ POLICIES: Final[Mapping[str, Mapping[str, Policy]]] = {
         "withdrawIdea": Policy.SIGNED_IN,
         "setVote": Policy.SIGNED_IN,
         "setFollow": Policy.SIGNED_IN,
+        "updateProfile": Policy.SIGNED_IN,
         "markNotificationsRead": Policy.SIGNED_IN,
         "createGroup": Policy.SIGNED_IN,
         "joinGroup": Policy.SIGNED_IN,

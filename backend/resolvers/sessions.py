@@ -14,11 +14,11 @@ from backend.db.residents import ResidentRow
 from backend.errors import Unauthenticated
 from backend.messages import best_locale
 from backend.resolvers.once import once
+from backend.rules.names import NAME_LIMIT, check_name
 from backend.rules.text import optional_text
 from backend.schema.sessions import RefreshSessionInput, RegisterDeviceInput, SessionPayload
 from backend.schema.viewer import viewer
 
-NAME_LIMIT = 60
 _RESIDENT = {"fi": "Asukas", "sv": "Invånare", "en": "Resident"}
 
 
@@ -34,6 +34,8 @@ class Started:
 async def register_device(info: Info, input: RegisterDeviceInput) -> SessionPayload:
     context = info.context
     name = optional_text(input.display_name, field="displayName", limit=NAME_LIMIT)
+    if name:
+        check_name(name, catalogue=context.catalogue, field="displayName")
 
     async def make() -> UUID:
         made_up = f"{_RESIDENT[best_locale(input.locale, ('en',))]} {secrets.randbelow(9000) + 1000}"

@@ -6,9 +6,15 @@ RETURNING id;
 -- name: resident
 -- An account with its roles beside RESIDENT.
 SELECT r.id, r.display_name, r.strength::text, r.official_id,
-  ARRAY(SELECT DISTINCT o.role::text FROM resident_roles AS o WHERE o.municipality_id = r.municipality_id AND o.resident_id = r.id)
+  ARRAY(SELECT DISTINCT o.role::text FROM resident_roles AS o WHERE o.municipality_id = r.municipality_id AND o.resident_id = r.id),
+  r.locale
 FROM residents AS r
 WHERE r.municipality_id = $1 AND r.id = $2;
+
+-- name: update_profile
+-- What somebody is called and reads; null keeps.
+UPDATE residents SET display_name = coalesce($3, display_name), locale = coalesce($4, locale)
+WHERE municipality_id = $1 AND id = $2 AND (display_name, locale) IS DISTINCT FROM (coalesce($3, display_name), coalesce($4, locale));
 
 -- name: residents_by_id
 -- Names of residents, in any order.
