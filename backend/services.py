@@ -9,6 +9,7 @@ from backend.auth.keys import SigningKeys, load_signing_keys
 from backend.catalogues import Catalogues
 from backend.cursors import Cursors
 from backend.db.pool import Pool, open_pool
+from backend.realtime.allowances import Allowances
 from backend.realtime.answers import SharedAnswers
 from backend.realtime.background import running
 from backend.realtime.boards import Boards
@@ -42,6 +43,7 @@ class Services:
     votes: VoteBatches
     hub: Hub
     limiter: RateLimiter
+    allowances: Allowances
 
 
 @contextlib.asynccontextmanager
@@ -74,6 +76,7 @@ async def open_services(settings: Settings, *, build: str) -> AsyncIterator[Serv
         votes=VoteBatches(pool),
         hub=hub,
         limiter=RateLimiter(redis, enabled=settings.rate_limits is Switch.ON),
+        allowances=Allowances(redis, secret=secret, enabled=settings.rate_limits is Switch.ON),
     )
     try:
         async with running(projector.run(), projector.upkeep(), hub.run(), changes.run()):

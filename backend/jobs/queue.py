@@ -7,6 +7,7 @@ taken by a worker that died is taken again by another one after HEARTBEAT_SECOND
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
+from traceback import format_exception
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
@@ -95,7 +96,10 @@ def _until_it_succeeds(name: str, job: Job) -> Callable[[Row], Awaitable[None]]:
         except (Exception, asyncio.CancelledError) as error:
             # Cancelled too: pgqueuer would take a cancelled job for a finished one.
             delay = min(2.0**row.attempts, LONGEST_WAIT_SECONDS)
-            log.warning("job_failed", job=name, id=row.id, again_in=delay, exc_info=error)
+            trace = "".join(
+                format_exception(error)
+            )  # not `exc_info`: structlog may render locals, and so what is sealed
+            log.warning("job_failed", job=name, id=row.id, again_in=delay, exception=trace)
             raise RetryRequested(timedelta(seconds=delay), repr(error)) from error
 
     return run

@@ -62,6 +62,7 @@ async def create_group(info: Info, input: CreateGroupInput) -> GroupPayload:
                 conn, municipality_id=context.municipality_id, resident_id=context.viewer.id
             )
             rules.check_pace(created)
+            await context.limit("GROUPS")
         return await db.create_group(
             conn,
             municipality_id=context.municipality_id,

@@ -148,6 +148,7 @@ async def submit_idea(info: Info, input: SubmitIdeaInput) -> IdeaPayload:
     async def make() -> UUID:
         if group_id:
             await _check_member(context, conn, group_id)
+        await context.limit("IDEAS")
         return await ideas.submit_idea(
             conn,
             municipality_id=context.municipality_id,

@@ -38,6 +38,7 @@ async def register_device(info: Info, input: RegisterDeviceInput) -> SessionPayl
         check_name(name, catalogue=context.catalogue, field="displayName")
 
     async def make() -> UUID:
+        await context.limit("DEVICES")
         made_up = f"{_RESIDENT[best_locale(input.locale, ('en',))]} {secrets.randbelow(9000) + 1000}"
         return await residents.register_resident(
             conn,

@@ -7,7 +7,7 @@ for a caller who must wait, upon both of which clients reconnect, 1009 for a mes
 
 import asyncio
 from collections.abc import Iterable
-from contextlib import aclosing, suppress
+from contextlib import ExitStack, aclosing, suppress
 
 import orjson
 from starlette.types import Receive, Scope, Send
@@ -42,7 +42,9 @@ class GraphQLOverWebSocket:
             await send({"type": "websocket.close", "code": 1008})  # before accept: the handshake is answered with 403
         elif PROTOCOL in scope["subprotocols"]:
             await send({"type": "websocket.accept", "subprotocol": PROTOCOL})
-            await _Socket(self._pipeline, headers, receive, send).run()
+            socket = _Socket(self._pipeline, headers, receive, send)
+            with socket.held:
+                await socket.run()
         else:
             await send({"type": "websocket.accept"})
             await send({"type": "websocket.close", "code": 4406, "reason": "Subprotocol not acceptable"})
@@ -75,6 +77,7 @@ class _Socket:
         self._receive = receive
         self._send = send
         self._caller: Caller | None = None
+        self.held = ExitStack()
         self._heard = True
         self._tasks = asyncio.TaskGroup()
         self._operations: dict[str, asyncio.Task[None]] = {}
@@ -147,14 +150,14 @@ class _Socket:
             raise _Close(4400, "Invalid connection_init payload")
         said = [] if authorization is None else [authorization]
         try:
-            self._caller = await admit(
-                self._pipeline.gate, self._headers, municipality=municipality, authorization=said
-            )
+            caller = await admit(self._pipeline.gate, self._headers, municipality=municipality, authorization=said)
+            self.held.enter_context(self._pipeline.gate.hold(caller, "socket"))
         except Exception as error:
             failure = self._pipeline.errors.refused(error, request_id=request_id(None))
             again = failure.status >= 429
             raise (_Close(1013, "Try again later") if again else _Close(4403, "Forbidden")) from None
-        remaining = remaining_seconds(self._caller, LIFE_SECONDS)
+        self._caller = caller
+        remaining = remaining_seconds(caller, LIFE_SECONDS)
         self._life.reschedule(asyncio.get_running_loop().time() + remaining)
         await self._write(b'{"type":"connection_ack"}')
 
