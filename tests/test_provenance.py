@@ -40,7 +40,8 @@ NEVER_PUBLIC = {
     },
     "municipalities": {"slugs", "catalogue"},  # the catalogue's version is in every key
     "notifications": {"notify_followers", "id_of_now", "mark_notifications_read"},
-    "residents": {"register_resident", "roles", "grant_role", "seat_official"},
+    "residents": {"register_resident", "roles", "seat_official", "update_profile"},
+    "roles": {"lock_account", "grant_role", "revoke_role", "lock_administrators", "lock_official", "acts_already"},
     "responses": {"acting_official", "respond_to_idea"},
     "sessions": {
         "start_session",
