@@ -55,7 +55,7 @@ ASKED_ONCE: Final = _fields({"Query": "similarIdeas", "SimilarIdea": "similarity
 # What differs between viewers, or is there for some of them alone.
 VIEWERS: Final = _fields(
     {
-        "Query": "viewer auditEntries",
+        "Query": "viewer staff auditEntries",
         "AuditEntry": "sequence at act details hash actor subjectId",
         "AuditEntryConnection": _PAGE,
         "AuditEntryEdge": _ROW,
@@ -66,9 +66,17 @@ VIEWERS: Final = _fields(
         "Group": "members viewerRole",
         "GroupMemberConnection": _PAGE,
         "GroupMemberEdge": f"{_ROW} role joinedAt",
-        "Viewer": "resident strength roles official groups ideas votes follows notifications unreadCount dataExports",
+        "Viewer": "resident locale strength roles official groups ideas votes follows notifications unreadCount "
+        "sessions dataExports",
+        "Session": "id method deviceName createdAt lastUsedAt expiresAt isCurrent",
+        "SessionConnection": _PAGE,
+        "SessionEdge": _ROW,
         "FollowConnection": _PAGE,
         "FollowEdge": f"{_ROW} followedAt",
+        "StaffConnection": _PAGE,
+        "StaffEdge": _ROW,
+        "StaffMember": "resident strength roles official",
+        "HeldRole": "role source grantedAt",
         "Notification": "id kind createdAt readAt idea response",
         "NotificationConnection": _PAGE,
         "NotificationEdge": _ROW,

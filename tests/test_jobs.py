@@ -20,7 +20,6 @@ from backend.jobs.notify_followers import BATCH, announce, notify_followers
 from backend.jobs.prune import prune
 from backend.realtime.hub import notifications_channel
 from backend.realtime.redis import open_redis
-from backend.settings import load_settings
 
 pytestmark = pytest.mark.anyio
 
@@ -286,7 +285,7 @@ async def test_idempotency_keys_are_forgotten_after_seven_days(pool: Pool) -> No
             """,
             here.municipality_id,
         )
-        await prune(pool, load_settings())()
+        await prune(pool)()
         ages = await conn.fetch("SELECT now() - created_at AS age FROM idempotency_keys")
         assert [row["age"].days for row in ages] == [6]
 

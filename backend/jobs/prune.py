@@ -9,6 +9,8 @@ from backend.db.idempotency import prune_idempotency_keys
 from backend.db.notifications import prune_notifications
 from backend.db.pool import Pool, acquire, take_time, transaction
 from backend.db.public_changes import prune_public_changes
+from backend.db.revocations import prune_revocations
+from backend.db.sessions import prune_refresh_tokens, prune_sessions
 from backend.jobs.erase import ask_erasure
 from backend.jobs.queue import Chore, prune_log
 from backend.settings import Settings
@@ -17,23 +19,31 @@ ROWS_AT_ONCE: Final = 5_000
 ACCOUNTS_AT_ONCE: Final = 200  # an hour, in each municipality
 
 
-def prune(pool: Pool, settings: Settings) -> Chore:
+def prune(pool: Pool) -> Chore:
     async def run() -> None:
         async with acquire(pool) as conn:
             await prune_idempotency_keys(conn)
             await prune_public_changes(conn)
             await data_exports.prune(conn)
             await prune_log(conn)
-        while await _prune_notifications(pool, settings.notification_days) == ROWS_AT_ONCE:
-            pass
+            await prune_revocations(conn)
+            await prune_refresh_tokens(conn)
+            await prune_sessions(conn)
 
     return run
 
 
-async def _prune_notifications(pool: Pool, days: int) -> int:
-    async with transaction(pool) as conn:
-        await take_time(conn)
-        return await prune_notifications(conn, days=days, limit=ROWS_AT_ONCE)
+def prune_old_notifications(pool: Pool, settings: Settings) -> Chore:
+    async def some() -> int:
+        async with transaction(pool) as conn:
+            await take_time(conn)
+            return await prune_notifications(conn, days=settings.notification_days, limit=ROWS_AT_ONCE)
+
+    async def run() -> None:
+        while await some() == ROWS_AT_ONCE:
+            pass
+
+    return run
 
 
 def erase_idle_devices(pool: Pool, settings: Settings) -> Chore:

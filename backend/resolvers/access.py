@@ -17,6 +17,7 @@ class Policy(Enum):
     OFFICIALS = frozenset({"OFFICIAL", "COORDINATOR"})
     MODERATORS = frozenset({"MODERATOR"})
     ADMINISTRATORS = frozenset({"ADMINISTRATOR"})
+    STAFF = OFFICIALS | MODERATORS | ADMINISTRATORS
 
 
 POLICIES: Final[Mapping[str, Mapping[str, Policy]]] = {
@@ -31,15 +32,19 @@ POLICIES: Final[Mapping[str, Mapping[str, Policy]]] = {
         "groups": Policy.ANYBODY,
         "contact": Policy.ANYBODY,
         "auditEntries": Policy.ADMINISTRATORS,
+        "staff": Policy.ADMINISTRATORS,
     },
     "mutation": {
         "registerDevice": Policy.ANYBODY,
         "refreshSession": Policy.ANYBODY,
+        "endSession": Policy.SIGNED_IN,
+        "endAllSessions": Policy.SIGNED_IN,
         "submitIdea": Policy.SIGNED_IN,
         "editIdea": Policy.SIGNED_IN,
         "withdrawIdea": Policy.SIGNED_IN,
         "setVote": Policy.SIGNED_IN,
         "setFollow": Policy.SIGNED_IN,
+        "updateProfile": Policy.SIGNED_IN,
         "markNotificationsRead": Policy.SIGNED_IN,
         "createGroup": Policy.SIGNED_IN,
         "joinGroup": Policy.SIGNED_IN,
@@ -50,6 +55,8 @@ POLICIES: Final[Mapping[str, Mapping[str, Policy]]] = {
         "respondToIdea": Policy.OFFICIALS,
         "hideIdea": Policy.MODERATORS,
         "showIdea": Policy.MODERATORS,
+        "grantRole": Policy.ADMINISTRATORS,
+        "revokeRole": Policy.ADMINISTRATORS,
     },
     "subscription": {
         "leaderboardChanged": Policy.ANYBODY,
