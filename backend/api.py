@@ -208,12 +208,6 @@ class Mutation:
         "Asks for a copy of everything held on the caller, once a day; it is ready within minutes, see "
         "`Viewer.dataExports`.",
     )
-    erase_account: EraseAccountPayload | None = mutation(
-        on_personal_data.erase_account,
-        EraseAccountPayload,
-        "Forgets the caller for good, within a minute, and ends all sessions now. Ideas that others voted for, own or "
-        "answered stay without author; votes stay counted.",
-    )
     respond_to_idea: ResponsePayload | None = mutation(
         on_responses.respond_to_idea,
         ResponsePayload,
@@ -235,6 +229,12 @@ class Mutation:
         on_roles.revoke_role,
         RolePayload,
         "Takes a role from somebody, whoever gave it; at once, also for what they have open. Administrators.",
+    )
+    erase_account: EraseAccountPayload | None = mutation(
+        on_personal_data.erase_account,
+        EraseAccountPayload,
+        "Forgets the caller for good, within a minute, and ends all sessions now. Ideas that others voted for, own or "
+        "answered stay without author; votes stay counted.",
     )
 
 

@@ -10,7 +10,8 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from structlog.testing import capture_logs
+import structlog
+from structlog.testing import CapturingLogger
 
 from backend.commands import connect
 from backend.db import municipalities
@@ -251,14 +252,18 @@ async def test_a12_a_replaced_function_is_found_with_the_first_entry_it_wrote(lo
     assert said == ""
 
 
-async def test_a12_only_an_anchor_finds_that_the_end_was_cut_with_the_head_or_all_written_anew(log: Log) -> None:
+async def test_a12_only_an_anchor_finds_that_the_end_was_cut_with_the_head_or_all_written_anew(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pool = await open_pool(log.settings.database_url, size=1)
     try:
-        with capture_logs() as logged:
-            await log_heads(pool)()
+        monkeypatch.setattr(
+            "backend.jobs.audit_heads.log", structlog.wrap_logger(logged := CapturingLogger(), processors=[])
+        )
+        await log_heads(pool)()
     finally:
         await pool.close()
-    [said] = [entry for entry in logged if entry["municipality"] == SLUG]
+    [said] = [call.kwargs for call in logged.calls if call.kwargs["municipality"] == SLUG]
     assert (said["event"], said["sequence"]) == ("audit_head", LENGTH)
     anchor = f"{said['sequence']}:{said['hash']}"
     cut = (

@@ -66,7 +66,7 @@ async def request(api: Api, token: str, **input: object) -> Json:
 async def make(api: Api, pool: Pool) -> None:
     """Runs the jobs that were asked for."""
     for payload in await api.conn.fetch("DELETE FROM pgqueuer WHERE entrypoint = 'export_data' RETURNING payload"):
-        await export_data(pool, days=7)(orjson.loads(payload[0]))
+        await export_data(pool, api.settings)(orjson.loads(payload[0]))
 
 
 async def exports(api: Api, token: str) -> list[Json]:
@@ -196,7 +196,7 @@ async def test_the_copy_of_a_large_account_is_made_in_pieces_and_twice_is_once(a
     assert asked["errors"] == []
     payload = orjson.loads(await api.conn.fetchval("SELECT payload FROM pgqueuer"))
     await make(api, pool)
-    await export_data(pool, days=7)(payload)
+    await export_data(pool, api.settings)(payload)
     sizes = [
         row[0] for row in await api.conn.fetch("SELECT octet_length(content) FROM data_export_parts ORDER BY number")
     ]

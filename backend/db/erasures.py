@@ -19,6 +19,10 @@ _AT_LAST: Final = (
     "forget_idempotency_keys",
     "forget_sessions",
     "forget_data_exports",
+    "forget_passkeys",
+    "forget_passkey_challenges",
+    "forget_invitations",
+    "forget_inviter",
     "forget_emails",
 )
 
@@ -34,8 +38,9 @@ async def is_asked(conn: Connection, *, municipality_id: UUID, resident_id: UUID
     return asked
 
 
-async def emails(conn: Connection, *, municipality_id: UUID, resident_id: UUID) -> list[str]:
-    return [row[0] for row in await conn.fetch(SQL["emails"], municipality_id, resident_id)]
+async def locale(conn: Connection, *, municipality_id: UUID, resident_id: UUID) -> str:
+    read: str = await conn.fetchval(SQL["locale"], municipality_id, resident_id)
+    return read
 
 
 async def groups_of(conn: Connection, *, municipality_id: UUID, resident_id: UUID) -> list[UUID]:

@@ -1,21 +1,28 @@
 """Forgets a person. What stays, and why, is in docs/adr/0034.
 
-It begins some seconds after it was asked for, when no process takes the account's tokens any more, so nothing is
-written behind it. Each step takes what it finds and may be run again, from the start or in the middle; the last one
-says that all is done. From then on a repeat does nothing, for the person may have come back.
+It begins some seconds after it was asked for, when no process takes the account's tokens any more and what was let in
+before is over, so nothing is written behind it. Each step takes what it finds and may be run again, from the start or
+in the middle; the last one says that all is done. From then on a repeat does nothing, for the person may have come
+back.
 """
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid4
 
-from backend.db import audit, erasures, groups, sessions
+from backend.db import audit, erasures, groups, identities, sessions
 from backend.db.pool import Connection, Pool, acquire, transaction
 from backend.jobs.notify_followers import announce
 from backend.jobs.queue import Job, Payload, enqueue
+from backend.jobs.send_mail import send_mail
+from backend.mail.folder import forget_mails
+from backend.settings import Settings
 
 NAME: Final = "erase"
-AFTER: Final = timedelta(seconds=6)  # revoked tokens are refused everywhere within 5
+# Tokens are refused everywhere within 5 s, what was let in by then ends within 8 s, and what a join repeats (jobs/
+# join_again.py) is done by then.
+AFTER: Final = timedelta(seconds=20)
 IDEAS_AT_ONCE: Final = 100
 ROWS_AT_ONCE: Final = 5_000
 
@@ -31,7 +38,7 @@ async def ask_erasure(conn: Connection, *, municipality_id: UUID, resident_id: U
     return asked_at
 
 
-def erase(pool: Pool) -> Job:
+def erase(pool: Pool, settings: Settings) -> Job:
     """The job, for a worker with this pool."""
 
     async def run(payload: Payload) -> None:
@@ -52,6 +59,7 @@ def erase(pool: Pool) -> Job:
         async with transaction(pool) as conn:
             # Again: who signed in meanwhile is signed out.
             await sessions.end_sessions(conn, **whose, now=datetime.now(UTC))
+            await _say_goodbye(conn, settings, **whose)
             roles = await erasures.forget_resident(conn, **whose)
             await audit.record(
                 conn,
@@ -63,6 +71,26 @@ def erase(pool: Pool) -> Job:
             )
 
     return run
+
+
+async def _say_goodbye(conn: Connection, settings: Settings, *, municipality_id: UUID, resident_id: UUID) -> None:
+    """A last mail to each address, which is sealed until it is sent; mails in the folder are removed."""
+    whose = {"municipality_id": municipality_id, "resident_id": resident_id}
+    locale = await erasures.locale(conn, **whose)
+    for address in await identities.emails(conn, **whose):
+        if settings.mail_folder:
+            await asyncio.to_thread(forget_mails, settings.mail_folder, settings.secret_key, address)
+        if settings.mail_configured:
+            await send_mail(
+                conn,
+                settings,
+                municipality_id=municipality_id,
+                to=address,
+                template="erased",
+                locale=locale,
+                values={},
+                expires_at=datetime.now(UTC) + timedelta(days=1),
+            )
 
 
 async def _leave(pool: Pool, group_id: UUID, *, municipality_id: UUID, resident_id: UUID) -> None:

@@ -5,16 +5,19 @@ nothing the second time.
 """
 
 from collections.abc import AsyncGenerator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 import orjson
 
-from backend.db import data_exports
+from backend.auth.export_secret import export_secret
+from backend.db import data_exports, identities, residents
 from backend.db.data_exports import SECTIONS
 from backend.db.pool import Connection, Pool, acquire, take_time
 from backend.jobs.queue import Job, Payload, enqueue
+from backend.jobs.send_mail import send_mail
+from backend.settings import Settings
 
 NAME: Final = "export_data"
 PART_BYTES: Final = 256 * 1024
@@ -25,8 +28,8 @@ async def ask_export(conn: Connection, *, municipality_id: UUID, export_id: UUID
     await enqueue(conn, NAME, {"municipality_id": municipality_id, "export_id": export_id})
 
 
-def export_data(pool: Pool, *, days: int) -> Job:
-    """The job, for a worker with this pool; a document can be fetched for so many `days`."""
+def export_data(pool: Pool, settings: Settings) -> Job:
+    """The job, for a worker with this pool."""
 
     async def run(payload: Payload) -> None:
         municipality_id, id = UUID(payload["municipality_id"]), UUID(payload["export_id"])
@@ -39,9 +42,29 @@ def export_data(pool: Pool, *, days: int) -> Job:
             async for part in _parts(conn, municipality_id=municipality_id, resident_id=resident_id):
                 await data_exports.add_part(conn, municipality_id=municipality_id, id=id, number=number, content=part)
                 number += 1
-            await data_exports.finish_export(conn, municipality_id=municipality_id, id=id, days=days)
+            await data_exports.finish_export(conn, municipality_id=municipality_id, id=id, days=settings.export_days)
+            await _tell(conn, settings, municipality_id=municipality_id, resident_id=resident_id, id=id)
 
     return run
+
+
+async def _tell(conn: Connection, settings: Settings, *, municipality_id: UUID, resident_id: UUID, id: UUID) -> None:
+    """By mail, where there are an address and a way."""
+    row = await residents.resident_by_id(conn, municipality_id=municipality_id, id=resident_id)
+    if row is None or not settings.mail_configured:
+        return
+    key = settings.secret_key.get_secret_value().encode()
+    for address in await identities.emails(conn, municipality_id=municipality_id, resident_id=resident_id):
+        await send_mail(
+            conn,
+            settings,
+            municipality_id=municipality_id,
+            to=address,
+            template="export_ready",
+            locale=row.locale,
+            values={"secret": export_secret(key, municipality_id=municipality_id, export_id=id)},
+            expires_at=datetime.now(UTC) + timedelta(days=settings.export_days),
+        )
 
 
 async def _parts(conn: Connection, **whose: UUID) -> AsyncGenerator[bytes, None]:

@@ -72,8 +72,8 @@ async def _work(settings: Settings, redis: Client, stopping: asyncio.Event) -> N
                     notify_followers.NAME: notify_followers.notify_followers(pool, redis),
                     join_again.NAME: join_again.join_again(pool),
                     send_mail.NAME: send_mail.sending(settings),
-                    erase.NAME: erase.erase(pool),
-                    export_data.NAME: export_data.export_data(pool, days=settings.export_days),
+                    erase.NAME: erase.erase(pool, settings),
+                    export_data.NAME: export_data.export_data(pool, settings),
                 },
                 hourly={
                     "prune": prune.prune(pool),

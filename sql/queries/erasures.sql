@@ -11,9 +11,9 @@ RETURNING erasure_asked_at;
 -- Whether an account is still to be erased.
 SELECT EXISTS (SELECT FROM residents WHERE municipality_id = $1 AND id = $2 AND erasure_asked_at IS NOT NULL);
 
--- name: emails
--- The addresses an account was proven by.
-SELECT email FROM identities WHERE municipality_id = $1 AND resident_id = $2 AND email IS NOT NULL ORDER BY email;
+-- name: locale
+-- The language in which somebody is told for the last time.
+SELECT locale FROM residents WHERE municipality_id = $1 AND id = $2;
 
 -- name: groups_of
 -- The groups somebody is anything in, in the order in which they are locked.
@@ -122,6 +122,23 @@ DELETE FROM sessions WHERE municipality_id = $1 AND resident_id = $2;
 -- name: forget_data_exports
 -- Copies that were asked for, with their documents.
 DELETE FROM data_exports WHERE municipality_id = $1 AND resident_id = $2;
+
+-- name: forget_passkeys
+-- What somebody could sign in with.
+DELETE FROM passkeys WHERE municipality_id = $1 AND resident_id = $2;
+
+-- name: forget_passkey_challenges
+-- Passkeys about to be registered.
+DELETE FROM passkey_challenges WHERE municipality_id = $1 AND resident_id = $2;
+
+-- name: forget_invitations
+-- Roles that wait for somebody's addresses. Needs these to be there still.
+DELETE FROM invitations AS v USING identities AS i
+WHERE v.municipality_id = $1 AND i.municipality_id = $1 AND i.resident_id = $2 AND lower(i.email) = lower(v.email);
+
+-- name: forget_inviter
+-- What somebody offered others stands, but not by whom: that is in the audit log.
+UPDATE invitations SET invited_by_id = NULL WHERE municipality_id = $1 AND invited_by_id = $2;
 
 -- name: forget_emails
 -- Addresses; the keyed hashes stay, so that who comes back gets this account, and no second vote.

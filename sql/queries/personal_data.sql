@@ -22,8 +22,31 @@ FROM sessions AS s WHERE s.municipality_id = $1 AND s.resident_id = $2 ORDER BY 
 
 -- name: roles
 -- What the account may do beside what everybody may, and who said so.
-SELECT jsonb_build_object('role', o.role, 'source', o.source)::text
+SELECT jsonb_build_object('role', o.role, 'source', o.source, 'grantedAt', o.granted_at)::text
 FROM resident_roles AS o WHERE o.municipality_id = $1 AND o.resident_id = $2 ORDER BY o.role, o.source;
+
+-- name: passkeys
+-- Passkeys the person signs in with.
+SELECT jsonb_build_object('id', p.id, 'name', p.name, 'createdAt', p.created_at, 'lastUsedAt', p.last_used_at, 'signCount', p.sign_count,
+  'publicKey', encode(p.public_key, 'hex'))::text
+FROM passkeys AS p WHERE p.municipality_id = $1 AND p.resident_id = $2 ORDER BY p.id;
+
+-- name: passkey_challenges
+-- Passkeys about to be registered.
+SELECT jsonb_build_object('expiresAt', c.expires_at)::text
+FROM passkey_challenges AS c WHERE c.municipality_id = $1 AND c.resident_id = $2 ORDER BY c.expires_at;
+
+-- name: invitations
+-- Roles that wait for the person, and that the person offered to others, whose addresses are theirs.
+SELECT jsonb_build_object('role', v.role, 'toThisAccount', mine.email IS NOT NULL, 'email', mine.email, 'createdAt', v.created_at,
+  'expiresAt', v.expires_at)::text
+FROM invitations AS v
+LEFT JOIN LATERAL (
+  SELECT i.email FROM identities AS i
+  WHERE i.municipality_id = $1 AND i.resident_id = $2 AND lower(i.email) = lower(v.email)
+  LIMIT 1
+) AS mine ON true
+WHERE v.municipality_id = $1 AND (v.invited_by_id = $2 OR mine.email IS NOT NULL) ORDER BY v.id;
 
 -- name: official
 -- The post that the account holds.
