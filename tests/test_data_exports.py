@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from traceback import format_exception
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -228,3 +229,11 @@ async def test_each_section_is_of_the_account_alone(api: Api, pool: Pool) -> Non
         rows = await api.conn.fetch(statement, api.catalogue.id, other)
         assert not [row for row in rows if any(canary in row[0] for canary in GONE.values())], name
         assert await api.conn.fetch(statement, uuid4(), life.id) == [], name
+
+
+async def test_what_postgresql_says_of_a_row_is_in_no_error_that_could_be_logged(api: Api) -> None:
+    with pytest.raises(asyncpg.CheckViolationError) as caught:
+        await api.conn.execute("UPDATE municipalities SET population = $2 WHERE slug = $1", SLUG, -12300 - 45)
+    shown = "".join(format_exception(caught.value))
+    assert "municipalities_population_check" in shown and "12345" not in shown
+    assert "12345" in (caught.value.detail or ""), "else this shows nothing"

@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from backend.auth.identity import Identity, identity_key, subject_hash
+from backend.commands import erase_accounts
 from backend.db import erasures
 from backend.db.pool import Pool, open_pool
 from backend.demo.load import SLUG
@@ -488,6 +489,15 @@ async def test_nobody_is_asked_for_twice(life: Life, pool: Pool) -> None:
         await run_erasure(life, pool)
         assert await ask_erasure(conn, **own) is None
         assert await ask_erasure(conn, municipality_id=life.api.catalogue.id, resident_id=uuid4()) is None
+
+
+async def test_accounts_are_erased_by_command_too(life: Life, pool: Pool) -> None:
+    nobody = uuid4()
+    asked = {"slug": SLUG, "residents": [global_id("Resident", life.id), str(nobody)]}
+    lines = await erase_accounts(life.api.settings, **asked)  # type: ignore[arg-type] # of two types
+    assert lines == [f"{life.id} will be erased by the worker", f"{nobody} is nobody, or has been erased"]
+    await run_erasure(life, pool)
+    assert await in_tables(life.api.conn, GONE.values()) == RECORDS
 
 
 # What is done to each table when somebody is erased: a statement of sql/queries/erasures.sql, or why nothing is.

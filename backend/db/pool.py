@@ -20,6 +20,9 @@ else:
     Connection = asyncpg.Connection
     Pool = asyncpg.Pool
 
+# Failures are logged, and PostgreSQL's DETAIL quotes what stands in the row ("Failing row contains …").
+asyncpg.PostgresError.__str__ = Exception.__str__  # type: ignore[method-assign] # there is no other way to leave it out
+
 SQL = statements("pool")
 ACQUIRE_SECONDS = 1.0
 # And when PostgreSQL hangs, ACQUIRE_SECONDS more until asyncpg gives up on the cancelled query.

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid4
 
+import structlog
+
 from backend.db import audit, erasures, groups, identities, sessions
 from backend.db.pool import Connection, Pool, acquire, transaction
 from backend.jobs.notify_followers import announce
@@ -25,6 +27,8 @@ NAME: Final = "erase"
 AFTER: Final = timedelta(seconds=20)
 IDEAS_AT_ONCE: Final = 100
 ROWS_AT_ONCE: Final = 5_000
+
+log = structlog.get_logger()
 
 
 async def ask_erasure(conn: Connection, *, municipality_id: UUID, resident_id: UUID) -> datetime | None:
@@ -69,6 +73,8 @@ def erase(pool: Pool, settings: Settings) -> Job:
                 subject_id=resident_id,
                 details={"roles": roles},
             )
+        # Ids alone, for whoever restores a backup of before: `heitto erase` does it again.
+        log.info("account_erased", municipality=payload["municipality_id"], resident=payload["resident_id"])
 
     return run
 
