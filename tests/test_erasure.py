@@ -267,6 +267,8 @@ async def test_f10_a_minute_after_an_erasure_the_person_is_nowhere_and_all_count
     assert set().union(*after.values()) - set(RECORDS["moderations"]) == set(STAYS.values())
     logged = capfd.readouterr()
     assert shown(logged.out + logged.err, GONE.values()) == set()
+    lines = [line for line in (logged.out + logged.err).splitlines() if shown(line, [str(life.id), life.id.hex])]
+    assert len(lines) == 1 and "account_erased" in lines[0], "who restores a backup needs the id, nobody else does"
     [goodbye] = folder.glob("*.eml")
     assert in_folder(folder, GONE.values()) == {} and b"undisclosed" in goodbye.read_bytes()
     logs = in_folder(servers.folder.path, ["PostgreSQL", *GONE.values()], pattern="server.log")
