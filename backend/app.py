@@ -28,7 +28,7 @@ from backend.logs import set_up_logs
 from backend.metrics import UNPLANNED
 from backend.public import PUBLIC_FIELDS, viewer_dependent
 from backend.realtime.redis import REDIS_FAILURES
-from backend.resolvers.access import authorize
+from backend.resolvers.access import ALONE, authorize
 from backend.services import Services, open_services
 from backend.settings import Settings, Switch, load_settings
 from backend.transport.answers import ErrorFormat
@@ -82,6 +82,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         public_fields=PUBLIC_FIELDS,
         viewer_dependent=viewer_dependent,
         list_sizes=LIST_SIZES,
+        alone=ALONE,
         introspection=settings.introspection is Switch.ON,
         unplanned=lambda reason: UNPLANNED.labels(reason).inc(),
     )

@@ -53,6 +53,8 @@ POLICIES: Final[Mapping[str, Mapping[str, Policy]]] = {
         "notificationReceived": Policy.SIGNED_IN,
     },
 }
+# At most once in a document (promise E2): what makes accounts, and what a guess could be tried at.
+ALONE: Final = frozenset({"registerDevice", "refreshSession"})
 _INTROSPECTION: Final = frozenset({"__schema", "__type", "__typename"})
 
 
