@@ -16,7 +16,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from backend.api import schema
 from backend.db.migrate import pending
@@ -48,6 +48,12 @@ LIST_SIZES = {
     "Municipality.locales": 3,
 }
 
+GUARDS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+)
+
 log = structlog.get_logger()
 
 
@@ -60,7 +66,19 @@ class Application(Starlette):
         if self.busy and scope["type"] == "http" and scope["path"] == self.busy.path:
             await self.busy.app(scope, receive, send)
         else:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, _guarded(send))
+
+
+def _guarded(send: Send) -> Send:
+    """Every answer says that it is what it is called and is for no page, unless it says something else."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            said = {name for name, _ in message["headers"]}
+            message["headers"] = [*message["headers"], *(each for each in GUARDS if each[0] not in said)]
+        await send(message)
+
+    return sending
 
 
 def translate(error: BaseException) -> RequestError | None:
