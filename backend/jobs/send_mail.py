@@ -125,7 +125,7 @@ def _server(settings: Settings) -> Server | None:
 
 
 async def forget_mails_to(settings: Settings, address: str) -> None:
-    """Removes what was written to an address, where mails are files. What still lies in the queue is sealed, and ends."""
+    """Removes what was written to an address, where mails are files. What lies in the queue is sealed, and ends."""
     if settings.mail_folder:
         with suppress(BadAddress):  # nothing was ever written to one
             await asyncio.to_thread(forget_mails, settings.mail_folder, settings.secret_key, address)
