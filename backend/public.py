@@ -62,7 +62,7 @@ VIEWERS: Final = _fields(
         "Group": "members viewerRole",
         "GroupMemberConnection": _PAGE,
         "GroupMemberEdge": f"{_ROW} role joinedAt",
-        "Viewer": "resident strength roles official groups ideas votes follows notifications unreadCount",
+        "Viewer": "resident strength roles emails official groups ideas votes follows notifications unreadCount",
         "FollowConnection": _PAGE,
         "FollowEdge": f"{_ROW} followedAt",
         "Notification": "id kind createdAt readAt idea response",

@@ -14,6 +14,7 @@ from backend.resolvers.access import POLICIES
 from tests.calls import calls
 from tests.conftest import OTHER, Api
 from tests.contents import contents
+from tests.mails import code_mails
 from tests.schema_walk import node_types, root_fields
 from tests.transport.wire import Wire
 
@@ -39,6 +40,9 @@ MUTATIONS = {
     #                        ano res aut mem con off str coo mod adm
     "registerDevice": "       +   +   +   +   +   +   +   +   +   +",
     "refreshSession": "       +   +   +   +   +   +   +   +   +   +",
+    "requestEmailCode": "     +   +   +   +   +   +   +   +   +   +",
+    "confirmEmailCode": "     +   +   +   +   +   +   +   +   +   +",
+    "confirmEmailLink": "     +   +   +   +   +   +   +   +   +   +",
     "submitIdea": "           U   +   +   +   +   +   +   +   +   +",
     "submitIdea for a group": "U  -   -   +   +   -   -   -   -   -",
     "editIdea": "             U   -   +   -   -   -   -   -   -   -",
@@ -182,6 +186,8 @@ class People:
         if name in {"joinGroup", "leaveGroup", "approveMember"}:
             whom = {"residentId": global_id("Resident", self.ids["applicant"])} if name == "approveMember" else {}
             return {"groupId": await self.new_group(all_contacts=name == "leaveGroup"), **whom}
+        if "Email" in name:
+            return await self._email(name, actor)
         group = {"groupId": self.group} if "group" in operation else {}
         alone: dict[str, Json] = {
             "registerDevice": {"locale": "fi", **key},
@@ -189,6 +195,23 @@ class People:
             "createGroup": {"displayName": "Naapurit", "kind": "INFORMAL", **key},
         }
         return alone[name] if name in alone else await self._about_an_idea(operation, actor)
+
+    async def _email(self, name: str, actor: str) -> Json:
+        """An address of nobody yet, and where one is confirmed, what was mailed to it for the actor."""
+        asked = {"email": f"{uuid4().hex}@example.fi", "locale": "fi"}
+        if name == "requestEmailCode":
+            return asked
+        made = await self.api.mutate(
+            "requestEmailCode",
+            asked,
+            "challengeId",
+            token=self.tokens.get(actor, ""),
+            heitto_municipality=self.slug,
+        )
+        mail = (await code_mails(self.api.conn, self.api.settings))[-1]
+        if name == "confirmEmailLink":
+            return {"secret": mail.secret}
+        return {"challengeId": made["challengeId"], "code": mail.code}
 
     async def _about_an_idea(self, operation: str, actor: str) -> Json:
         name, hidden, key = named(operation), "hidden" in operation, {"idempotencyKey": str(uuid4())}
@@ -372,8 +395,13 @@ async def test_everybody_sees_what_is_theirs_to_see_on_every_path(people: People
 
 def of_nobody(input: Json) -> Json:
     """The same with ids that nobody has."""
+    others = {"challengeId": str(uuid4()), "secret": "x" * 43}
     return {
-        name: global_id(parse_id(value)[0], uuid4()) if name.endswith("Id") or name == "upTo" else value
+        name: others[name]
+        if name in others
+        else global_id(parse_id(value)[0], uuid4())
+        if name.endswith("Id") or name == "upTo"
+        else value
         for name, value in input.items()
     }
 

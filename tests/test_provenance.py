@@ -38,7 +38,7 @@ NEVER_PUBLIC = {
         "raise_resident",
         "revive_resident",
     },
-    "municipalities": {"slugs", "catalogue"},  # the catalogue's version is in every key
+    "municipalities": {"slugs", "catalogue", "sender"},  # the catalogue's version is in every key
     "notifications": {"notify_followers", "id_of_now", "mark_notifications_read"},
     "residents": {"register_resident", "roles", "grant_role", "seat_official"},
     "responses": {"acting_official", "respond_to_idea"},
@@ -49,6 +49,7 @@ NEVER_PUBLIC = {
 NEVER_PUBLIC_MODULES = {
     "audit",
     "boards",
+    "email_codes",
     "idempotency",
     "imports",
     "joins",

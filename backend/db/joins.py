@@ -21,6 +21,7 @@ MOVES: Final[Mapping[str, str]] = {
     "notifications.resident_id": "move_notifications",
     "sessions.resident_id": "move_sessions",
     "identities.resident_id": "move_identities",
+    "email_challenges.resident_id": "move_email_challenges",
     "resident_roles.resident_id": "move_roles",
     "residents.joined_into_id": "",  # a chain is followed to its end
     "moderations.moderator_id": "",  # append-only
@@ -34,6 +35,7 @@ _IN_ORDER: Final = (
     "move_idempotency_keys",
     "move_sessions",
     "move_identities",
+    "move_email_challenges",
 )
 
 

@@ -33,6 +33,9 @@ POLICIES: Final[Mapping[str, Mapping[str, Policy]]] = {
     "mutation": {
         "registerDevice": Policy.ANYBODY,
         "refreshSession": Policy.ANYBODY,
+        "requestEmailCode": Policy.ANYBODY,
+        "confirmEmailCode": Policy.ANYBODY,
+        "confirmEmailLink": Policy.ANYBODY,
         "submitIdea": Policy.SIGNED_IN,
         "editIdea": Policy.SIGNED_IN,
         "withdrawIdea": Policy.SIGNED_IN,

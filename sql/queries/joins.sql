@@ -86,6 +86,10 @@ ON CONFLICT DO NOTHING;
 -- Other devices go on: their next refresh is of the account that stays.
 UPDATE sessions SET resident_id = $3 WHERE municipality_id = $1 AND resident_id = $2;
 
+-- name: move_email_challenges
+-- A code that was on its way for the joined account is for the one that stays.
+UPDATE email_challenges SET resident_id = $3 WHERE municipality_id = $1 AND resident_id = $2;
+
 -- name: move_identities
 UPDATE identities SET resident_id = $3 WHERE municipality_id = $1 AND resident_id = $2;
 
