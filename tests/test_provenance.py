@@ -40,8 +40,21 @@ NEVER_PUBLIC = {
     },
     "municipalities": {"slugs", "catalogue", "sender"},  # the catalogue's version is in every key
     "notifications": {"notify_followers", "id_of_now", "mark_notifications_read"},
-    "residents": {"register_resident", "roles", "grant_role", "seat_official"},
+    "residents": {"register_resident", "roles", "seat_official", "update_profile"},
+    "roles": {"lock_account", "grant_role", "revoke_role", "lock_administrators", "lock_official", "acts_already"},
     "responses": {"acting_official", "respond_to_idea"},
+    "sessions": {
+        "start_session",
+        "begin_command_session",
+        "lock_session_by_refresh_token",
+        "rotate_session",
+        "end_session",
+        "end_sessions",
+        "is_session_of",
+        "has_ended_session",
+        "prune_sessions",
+        "prune_refresh_tokens",
+    },
     "trending": {"prepare_trending"},
     "votes": {"set_votes", "recount", "settle_votes"},
 }
@@ -57,7 +70,6 @@ NEVER_PUBLIC_MODULES = {
     "pool",
     "public_changes",
     "revocations",
-    "sessions",
 }
 
 

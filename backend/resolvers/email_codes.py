@@ -18,9 +18,9 @@ from backend.errors import Refusal
 from backend.jobs.send_mail import send_mail
 from backend.mail.addresses import BadAddress, mail_address
 from backend.mail.sealing import NotSealedByUs, seal, unseal
-from backend.resolvers.sessions import NAME_LIMIT
+from backend.resolvers.sessions import device_name
 from backend.resolvers.sign_in import caller_account, sign_in
-from backend.rules.text import optional_text, required_text
+from backend.rules.text import required_text
 from backend.schema.email_codes import (
     ConfirmEmailCodeInput,
     ConfirmEmailLinkInput,
@@ -70,7 +70,7 @@ async def request_email_code(info: Info, input: RequestEmailCodeInput) -> Reques
 
 async def confirm_email_code(info: Info, input: ConfirmEmailCodeInput) -> SessionPayload:
     context, settings = info.context, info.context.services.settings
-    code, device_name = read_code(required_text(input.code, field="code", limit=60)), _device_name(input.device_name)
+    code, device = read_code(required_text(input.code, field="code", limit=60)), device_name(input.device_name)
     id = _challenge_id(input.challenge_id)
     if code is None:
         raise _wrong("code")
@@ -82,11 +82,11 @@ async def confirm_email_code(info: Info, input: ConfirmEmailCodeInput) -> Sessio
     typed = hash_code(settings.secret_key, challenge_id=id, code=code)
     if challenge is None or not is_code(challenge.code_hash, typed):
         raise _wrong("code")
-    return await _sign_in(context, challenge, field="code", device_name=device_name)
+    return await _sign_in(context, challenge, field="code", device=device)
 
 
 async def confirm_email_link(info: Info, input: ConfirmEmailLinkInput) -> SessionPayload:
-    context, device_name = info.context, _device_name(input.device_name)
+    context, device = info.context, device_name(input.device_name)
     async with acquire(context.pool) as conn:
         challenge = await db.email_code_of_link(
             conn,
@@ -96,7 +96,7 @@ async def confirm_email_link(info: Info, input: ConfirmEmailLinkInput) -> Sessio
         )
     if challenge is None:
         raise _wrong("secret")
-    return await _sign_in(context, challenge, field="secret", device_name=device_name)
+    return await _sign_in(context, challenge, field="secret", device=device)
 
 
 def normal_email(text: str) -> str:
@@ -108,7 +108,7 @@ def normal_email(text: str) -> str:
         raise Refusal("INVALID", "email", reason="email_malformed") from None
 
 
-async def _sign_in(context: Context, challenge: Challenge, *, field: str, device_name: str | None) -> SessionPayload:
+async def _sign_in(context: Context, challenge: Challenge, *, field: str, device: str | None) -> SessionPayload:
     try:
         email = unseal(context.services.settings.secret_key, challenge.sealed_email).decode()
     except NotSealedByUs:  # the secret key has changed in this quarter of an hour
@@ -124,7 +124,7 @@ async def _sign_in(context: Context, challenge: Challenge, *, field: str, device
         strength="EMAIL",
         method="EMAIL",
         locale=challenge.locale,
-        device_name=device_name,
+        device_name=device,
         then=spend,
     )
 
@@ -135,10 +135,6 @@ def _challenge_id(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         return UUID(int=0)
-
-
-def _device_name(text: str | None) -> str | None:
-    return optional_text(text, field="deviceName", limit=NAME_LIMIT) or None
 
 
 def _wrong(field: str) -> Refusal:

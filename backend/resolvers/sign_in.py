@@ -59,7 +59,7 @@ async def sign_in(
         try:
             async with transaction(context.pool) as conn:
                 name = display_name or made_up_name(locale)
-                account_id = await _account(
+                account_id, joined = await _account(
                     context, conn, identities=identities, strength=strength, name=name, locale=locale
                 )
                 if then:
@@ -70,14 +70,17 @@ async def sign_in(
                 started = await start(context, conn, resident_id=account_id, method=method, device_name=device_name)
         except _TRY_AGAIN:
             continue
+        if joined:  # without waiting: a socket of the joined account must get this answer before it is closed
+            await context.services.revocations.announce(context.municipality_id, wait=False)
         return session_payload(context, row, started)
     raise Unavailable
 
 
 async def _account(
     context: Context, conn: Connection, *, identities: Sequence[Identity], strength: Strength, name: str, locale: str
-) -> UUID:
-    """The account that is signed in to, with everything proven by it now. Raises _Moved."""
+) -> tuple[UUID, bool]:
+    """The account that is signed in to, with everything proven by it now; whether others were joined into it. Raises
+    _Moved."""
     municipality_id = context.municipality_id
     owners = await db.accounts_of(conn, municipality_id=municipality_id, identities=identities)
     caller_id = await caller_account(context, conn)
@@ -106,7 +109,7 @@ async def _account(
     )
     if added != len(identities) - foreign:
         raise _Moved
-    return account_id
+    return account_id, bool(decision.joined)
 
 
 async def caller_account(context: Context, conn: Connection) -> UUID | None:

@@ -6,8 +6,7 @@ import strawberry
 
 from backend.schema.errors import ERRORS, UserError
 from backend.schema.scalars import Locale
-
-DEVICE_NAME = "What the caller knows this device by, up to 60 characters."
+from backend.schema.sessions import DEVICE_NAME
 
 
 @strawberry.input(description="An address to send a sign-in code to.")
