@@ -99,6 +99,10 @@ WITH few_member AS (
   CROSS JOIN (SELECT id FROM officials WHERE municipality_id = $1 ORDER BY id LIMIT 1) AS o
   CROSS JOIN LATERAL generate_series(1, CASE WHEN idea.n <= 20 THEN 1 ELSE 20 END)
   RETURNING id, idea_id
+), identity AS (
+  INSERT INTO identities (municipality_id, kind, subject_hash, resident_id, email)
+  SELECT $1, 'EMAIL', sha256(n::text::bytea), ($2::uuid[])[CASE WHEN n = 0 THEN 1 ELSE 2 END], n || '@example.fi'
+  FROM generate_series(0, 20) AS n
 ), notification AS (
   INSERT INTO notifications (municipality_id, resident_id, event_id, kind, idea_id, response_id)
   SELECT DISTINCT ON (r.idea_id) $1::uuid, ($2::uuid[])[CASE WHEN i.n = 1 THEN 1 ELSE 2 END], r.id,

@@ -14,6 +14,7 @@ from backend.resolvers.access import POLICIES, Policy
 from tests.calls import calls
 from tests.conftest import OTHER, Api
 from tests.contents import contents
+from tests.mails import code_mails
 from tests.schema_walk import node_types, root_fields
 from tests.transport.wire import Wire
 
@@ -39,6 +40,9 @@ MUTATIONS = {
     #                        ano res aut mem con off str coo mod adm
     "registerDevice": "       +   +   +   +   +   +   +   +   +   +",
     "refreshSession": "       +   +   +   +   +   +   +   +   +   +",
+    "requestEmailCode": "     +   +   +   +   +   +   +   +   +   +",
+    "confirmEmailCode": "     +   +   +   +   +   +   +   +   +   +",
+    "confirmEmailLink": "     +   +   +   +   +   +   +   +   +   +",
     "endSession": "           U   +   +   +   +   +   +   +   +   +",
     "endSession of another": "U   ?   ?   ?   ?   ?   ?   ?   ?   ?",
     "endAllSessions": "       U   +   +   +   +   +   +   +   +   +",
@@ -208,6 +212,8 @@ class People:
         if name in {"joinGroup", "leaveGroup", "approveMember"}:
             whom = {"residentId": global_id("Resident", self.ids["applicant"])} if name == "approveMember" else {}
             return {"groupId": await self.new_group(all_contacts=name == "leaveGroup"), **whom}
+        if "Email" in name:
+            return await self._email(name, actor)
         if name in {"grantRole", "revokeRole"}:
             role = "RESIDENT" if name == "grantRole" else "MODERATOR"
             return {"residentId": await self.newcomer(role), "role": "MODERATOR"}
@@ -220,6 +226,23 @@ class People:
             "endAllSessions": {},
         }
         return alone[name] if name in alone else await self._about_an_idea(operation, actor)
+
+    async def _email(self, name: str, actor: str) -> Json:
+        """An address of nobody yet, and where one is confirmed, what was mailed to it for the actor."""
+        asked = {"email": f"{uuid4().hex}@example.fi", "locale": "fi"}
+        if name == "requestEmailCode":
+            return asked
+        made = await self.api.mutate(
+            "requestEmailCode",
+            asked,
+            "challengeId",
+            token=self.tokens.get(actor, ""),
+            heitto_municipality=self.slug,
+        )
+        mail = (await code_mails(self.api.conn, self.api.settings))[-1]
+        if name == "confirmEmailLink":
+            return {"secret": mail.secret}
+        return {"challengeId": made["challengeId"], "code": mail.code}
 
     async def newcomer(self, role: str) -> str:
         token = await self.api.token(role, municipality=self.slug)
@@ -419,8 +442,13 @@ async def test_everybody_sees_what_is_theirs_to_see_on_every_path(people: People
 
 def of_nobody(input: Json) -> Json:
     """The same with ids that nobody has."""
+    others = {"challengeId": str(uuid4()), "secret": "x" * 43}
     return {
-        name: global_id(parse_id(value)[0], uuid4()) if name.endswith("Id") or name == "upTo" else value
+        name: others[name]
+        if name in others
+        else global_id(parse_id(value)[0], uuid4())
+        if name.endswith("Id") or name == "upTo"
+        else value
         for name, value in input.items()
     }
 

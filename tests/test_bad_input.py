@@ -30,6 +30,7 @@ from backend.transport import answers
 from tests.calls import Call, Json, Path, calls, is_nullable
 from tests.conftest import Api
 from tests.contents import contents
+from tests.mails import code_mails
 from tests.transport.wire import Wire
 
 pytestmark = pytest.mark.anyio
@@ -197,6 +198,9 @@ class World:
         session = await api.mutate(
             "registerDevice", {"locale": "fi", "idempotencyKey": str(uuid4())}, "refreshToken", token=token
         )
+        asked = {"email": f"{uuid4().hex}@example.fi", "locale": "fi"}
+        challenge = await api.mutate("requestEmailCode", asked, "challengeId", token=token)
+        mail = (await code_mails(api.conn, api.settings))[-1]
         another = await api.conn.fetchval(
             """
             INSERT INTO sessions (municipality_id, resident_id, head_hash, refreshed_at, expires_at)
@@ -218,6 +222,9 @@ class World:
             ),
             **dict.fromkeys(("responsibleId", "toOfficialId"), global_id("Official", catalogue.coordinator.id)),
             "refreshToken": session["refreshToken"],
+            "challengeId": challenge["challengeId"],
+            "code": mail.code,
+            "secret": mail.secret,
             **dict.fromkeys(("Session", "sessionId"), global_id("Session", another)),
             "role": "MODERATOR",  # the first value is what everybody is
         }

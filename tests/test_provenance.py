@@ -38,7 +38,13 @@ NEVER_PUBLIC = {
         "raise_resident",
         "revive_resident",
     },
-    "municipalities": {"slugs", "catalogue", "sender"},  # the catalogue's version is in every key
+    "municipalities": {
+        "slugs",
+        "catalogue",
+        "sender",
+        "set_vote_strength",
+        "seen_from_before",
+    },  # the catalogue's version is in every key
     "notifications": {"notify_followers", "id_of_now", "mark_notifications_read"},
     "residents": {"register_resident", "roles", "seat_official", "update_profile"},
     "roles": {"lock_account", "grant_role", "revoke_role", "lock_administrators", "lock_official", "acts_already"},
@@ -62,6 +68,7 @@ NEVER_PUBLIC = {
 NEVER_PUBLIC_MODULES = {
     "audit",
     "boards",
+    "email_codes",
     "idempotency",
     "imports",
     "joins",

@@ -187,3 +187,15 @@ async def catalogue(conn: Connection, municipality_id: UUID) -> Catalogue | None
             {(a, b, c): post for a, b, c, post in (uuids(v, 0, 1, 2, 3) for v in row["responsibilities"])}
         ),
     )
+
+
+async def set_vote_strength(conn: Connection, *, municipality_id: UUID, strength: str) -> int:
+    """The transaction's number, for `seen_from_before`; tallies need a recount once nobody does."""
+    number: int = await conn.fetchval(SQL["set_vote_strength"], municipality_id, strength)
+    return number
+
+
+async def seen_from_before(conn: Connection, *, transaction: int) -> bool:
+    """Whether a statement under way began before that transaction was over."""
+    found: bool = await conn.fetchval(SQL["seen_from_before"], transaction)
+    return found

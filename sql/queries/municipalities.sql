@@ -24,3 +24,16 @@ WHERE m.id = $1;
 -- name: municipality_sender
 -- What a mail of the municipality says of it.
 SELECT names, locales, time_zone FROM municipalities WHERE id = $1;
+
+-- name: set_vote_strength
+-- From which strength on votes count. Tallies need a recount afterwards. Gives the transaction's number.
+UPDATE municipalities SET vote_strength = $2::identity_strength WHERE id = $1
+RETURNING pg_current_xact_id()::text::bigint;
+
+-- name: seen_from_before
+-- Whether somebody still reads the database as it was before transaction $1, which is over.
+SELECT EXISTS (
+  SELECT FROM pg_stat_activity
+  WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+    AND age(backend_xmin) >= age($1::bigint::text::xid8::xid)
+);
