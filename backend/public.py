@@ -62,9 +62,11 @@ VIEWERS: Final = _fields(
         "Group": "members viewerRole",
         "GroupMemberConnection": _PAGE,
         "GroupMemberEdge": f"{_ROW} role joinedAt",
-        "Viewer": "resident locale strength roles official groups ideas votes follows notifications unreadCount",
+        "Viewer": "resident locale strength roles official passkeys "
+        "groups ideas votes follows notifications unreadCount",
         "FollowConnection": _PAGE,
         "FollowEdge": f"{_ROW} followedAt",
+        "Passkey": "id name createdAt lastUsedAt",
         "StaffConnection": _PAGE,
         "StaffEdge": _ROW,
         "StaffMember": "resident strength roles official",
