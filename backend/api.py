@@ -41,6 +41,7 @@ from backend.schema.passkeys import PasskeyOptionsPayload, PasskeyPayload
 from backend.schema.responses import Response, ResponsePayload
 from backend.schema.roles import RolePayload, StaffConnection
 from backend.schema.scalars import SCALARS
+from backend.schema.session_list import EndSessionsPayload, Session
 from backend.schema.sessions import SessionPayload
 from backend.schema.viewer import ProfilePayload, Viewer, viewer
 
@@ -138,6 +139,16 @@ class Mutation:
         on_sessions.refresh_session,
         SessionPayload,
         "New tokens for a session; the refresh token changes with every use.",
+    )
+    end_session: EndSessionsPayload | None = mutation(
+        on_sessions.end_session,
+        EndSessionsPayload,
+        "Signs a device of the caller's out: what it has open is closed, and its tokens are refused, within 5 seconds.",
+    )
+    end_all_sessions: EndSessionsPayload | None = mutation(
+        on_sessions.end_all_sessions,
+        EndSessionsPayload,
+        "Signs all devices of the caller's out, but this one unless told otherwise.",
     )
     submit_idea: IdeaPayload | None = mutation(
         on_ideas.submit_idea,
@@ -259,6 +270,6 @@ schema = strawberry.Schema(
     query=Query,
     mutation=Mutation,
     subscription=Subscription,
-    types=[Group, Response],
+    types=[Group, Response, Session],
     config=StrawberryConfig(scalar_map=SCALARS, name_converter=Names()),
 )

@@ -59,9 +59,9 @@ class Context:
         """What every read of the caller's own is given."""
         return {"municipality_id": self.catalogue.id, "resident_id": self.viewer.id}
 
-    def become(self, resident_id: UUID, roles: Iterable[str]) -> None:
+    def become(self, resident_id: UUID, roles: Iterable[str], session_id: UUID) -> None:
         """The caller from here on: who has just signed in."""
-        self.viewer = Viewer(resident_id, frozenset(roles))
+        self.viewer = Viewer(resident_id, frozenset(roles), session_id)
 
     async def limit(self, kind: Kind, subject: UUID | str | None = None) -> None:
         """Counts an act of this kind against `subject` (the caller's account where left out) and against the network

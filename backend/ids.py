@@ -23,6 +23,7 @@ TYPES = frozenset(
         "Passkey",
         "PasskeyChallenge",
         "Invitation",
+        "Session",
     }
 )
 

@@ -62,8 +62,11 @@ VIEWERS: Final = _fields(
         "Group": "members viewerRole",
         "GroupMemberConnection": _PAGE,
         "GroupMemberEdge": f"{_ROW} role joinedAt",
-        "Viewer": "resident locale strength roles official passkeys "
-        "groups ideas votes follows notifications unreadCount",
+        "Viewer": "resident locale strength roles official groups ideas votes follows notifications unreadCount "
+        "sessions passkeys",
+        "Session": "id method deviceName createdAt lastUsedAt expiresAt isCurrent",
+        "SessionConnection": _PAGE,
+        "SessionEdge": _ROW,
         "FollowConnection": _PAGE,
         "FollowEdge": f"{_ROW} followedAt",
         "Passkey": "id name createdAt lastUsedAt",

@@ -20,10 +20,11 @@ from backend.realtime.leaderboards import Leaderboards
 from backend.realtime.limiter import RateLimiter
 from backend.realtime.projector import Projector
 from backend.realtime.redis import Client, open_redis
+from backend.realtime.revocations import Revocations
 from backend.realtime.votes import VoteBatches
 from backend.settings import Settings, Switch
 
-BACKGROUND_POOL = 4  # rounds, upkeep, the feed of changes, health
+BACKGROUND_POOL = 5  # rounds, upkeep, the feeds of changes and of revocations, health
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Services:
     projector: Projector
     votes: VoteBatches
     hub: Hub
+    revocations: Revocations
     limiter: RateLimiter
     allowances: Allowances
 
@@ -75,11 +77,14 @@ async def open_services(settings: Settings, *, build: str) -> AsyncIterator[Serv
         projector=projector,
         votes=VoteBatches(pool),
         hub=hub,
+        revocations=Revocations(background, redis, hub.revocations),
         limiter=RateLimiter(redis, enabled=settings.rate_limits is Switch.ON),
         allowances=Allowances(redis, secret=secret, enabled=settings.rate_limits is Switch.ON),
     )
     try:
-        async with running(projector.run(), projector.upkeep(), hub.run(), changes.run()):
+        revocations = services.revocations
+        async with running(projector.run(), projector.upkeep(), hub.run(), changes.run(), revocations.run()):
+            await revocations.look()  # before anybody is served; without PostgreSQL nobody who signed in is
             yield services
     finally:
         for each in (pool, background):

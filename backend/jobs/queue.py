@@ -34,16 +34,17 @@ HEARTBEAT_SECONDS: Final = 3.0  # a running job beats twice as often
 POLL_SECONDS: Final = 1.0  # for jobs of the dead and retries; new jobs come by NOTIFY at once
 LONGEST_WAIT_SECONDS: Final = 60.0  # between the runs of a job that keeps failing
 COMMAND_SECONDS: Final = 10.0
+AT_ONCE: Final = timedelta()
 HOURLY: Final = "23 * * * *"
 EVERY_MINUTE: Final = "* * * * *"
 
 log = structlog.get_logger()
 
 
-async def enqueue(conn: Connection, name: str, payload: Payload) -> None:
+async def enqueue(conn: Connection, name: str, payload: Payload, *, after: timedelta = AT_ONCE) -> None:
     """Lets a worker run job `name` once the transaction of `conn` is committed, and not otherwise."""
     # By our own statement: pgqueuer's writes jsonb as text, but the connections of our pool take Python objects for it.
-    await conn.execute(SQL["enqueue"], name, orjson.dumps(payload, default=str))
+    await conn.execute(SQL["enqueue"], name, orjson.dumps(payload, default=str), after)
 
 
 async def work(

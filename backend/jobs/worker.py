@@ -10,7 +10,7 @@ import structlog
 
 from backend.catalogues import Catalogues
 from backend.db.pool import open_pool
-from backend.jobs import notify_followers, prune, queue, send_mail, trending
+from backend.jobs import join_again, notify_followers, prune, queue, send_mail, trending
 from backend.realtime.background import running
 from backend.realtime.boards import Boards
 from backend.realtime.projector import Projector
@@ -60,6 +60,7 @@ async def _work(settings: Settings, redis: Client, stopping: asyncio.Event) -> N
                 settings.database_url,
                 jobs={
                     notify_followers.NAME: notify_followers.notify_followers(pool, redis),
+                    join_again.NAME: join_again.join_again(pool),
                     send_mail.NAME: send_mail.sending(settings),
                 },
                 hourly={"prune": prune.prune(pool), "prune_mails": send_mail.pruning(settings)},

@@ -36,6 +36,8 @@ POLICIES: Final[Mapping[str, Mapping[str, Policy]]] = {
     "mutation": {
         "registerDevice": Policy.ANYBODY,
         "refreshSession": Policy.ANYBODY,
+        "endSession": Policy.SIGNED_IN,
+        "endAllSessions": Policy.SIGNED_IN,
         "submitIdea": Policy.SIGNED_IN,
         "editIdea": Policy.SIGNED_IN,
         "withdrawIdea": Policy.SIGNED_IN,

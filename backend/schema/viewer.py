@@ -6,7 +6,7 @@ from uuid import UUID
 import strawberry
 
 from backend.context import Info
-from backend.db import follows, groups, ideas, notifications, passkeys
+from backend.db import follows, groups, ideas, notifications, passkeys, sessions
 from backend.db.ideas import IdeaFilter
 from backend.db.pool import acquire
 from backend.db.residents import ResidentRow
@@ -22,6 +22,7 @@ from backend.schema.pages import After, First, page_request
 from backend.schema.passkeys import Passkey, passkey
 from backend.schema.residents import Resident, resident
 from backend.schema.scalars import Locale
+from backend.schema.session_list import SessionConnection, session_connection
 
 UnreadOnly = Annotated[bool, strawberry.argument(description="Only those not yet read.")]
 
@@ -88,6 +89,14 @@ class Viewer:
     async def unread_count(self, info: Info) -> int:
         async with acquire(info.context.pool) as conn:
             return await notifications.unread_count(conn, **self._own(info))
+
+    @field("Devices that are signed in to the account, the latest first.")
+    async def sessions(self, info: Info, first: First = None, after: After = None) -> SessionConnection | None:
+        binding = f"viewer.sessions:{self.row.id}"
+        request = page_request(info, binding, first=first, after=after)
+        async with acquire(info.context.pool) as conn:
+            page = await sessions.session_page(conn, **self._own(info), request=request)
+        return session_connection(page, binding)
 
     def _own(self, info: Info) -> dict[str, UUID]:
         return {"municipality_id": info.context.municipality_id, "resident_id": self.row.id}

@@ -2,7 +2,15 @@
 
 from collections.abc import Hashable, Sequence
 from contextlib import AbstractContextManager
+from enum import Enum, auto
 from typing import Literal, Protocol
+
+
+class Ending(Enum):
+    """Why what a caller has open ends before its time."""
+
+    FORBIDDEN = auto()  # the token is good no more
+    RECONNECT = auto()  # to be admitted anew: what the caller may do has changed
 
 
 class Caller(Protocol):
@@ -38,6 +46,10 @@ class Gate(Protocol):
 
     def stands(self, caller: Caller) -> bool:
         """Whether a caller without a token, admitted before, would be admitted as the same now."""
+
+    def ending(self, caller: Caller) -> Ending | None:
+        """Whether a stream or socket of a caller, admitted before, has to end. Asked when it opens and at
+        `Pipeline.review`."""
 
     async def charge(self, caller: Caller, points: int) -> None:
         """A query is 1 point and 1 more for each 100 of cost, a mutation 5 a root field. Raises RateLimited."""

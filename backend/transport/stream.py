@@ -1,7 +1,8 @@
 """`/graphql/stream`: server-sent events after the graphql-sse protocol, distinct connections mode.
 
-A stream lives at most ten minutes, and no longer than its token. It then ends without `complete`, which clients of the
-protocol and EventSource take for a lost connection: they reconnect. `complete` says that nothing more will come.
+A stream lives at most ten minutes, and no longer than its token is good and means the same. It then ends without
+`complete`, which clients of the protocol and EventSource take for a lost connection: they reconnect. `complete` says
+that nothing more will come.
 
 What is wrong with a document is told in a `next` event, as the protocol wants it: a client that gets a status instead
 would try again. Statuses are for who is asking (401, 403, 404) and for what time may mend (429, 503).
