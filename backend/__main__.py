@@ -18,6 +18,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+municipality = typer.Typer(help="Municipalities of this installation.", no_args_is_help=True)
+app.add_typer(municipality, name="municipality")
 DataDir = Annotated[Path, typer.Option(help="The demo's data folder; its servers are used where no URL is set.")]
 DATA = Path(".heitto")
 Done = TypeVar("Done")
@@ -183,6 +185,19 @@ def identity_key_(data_dir: DataDir = DATA) -> None:
     from backend.auth.identity import identity_key
 
     print(identity_key(settings).decode())
+
+
+@municipality.command("add")
+def municipality_add(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A TOML file (docs/operations.md).")],
+    check: Annotated[bool, typer.Option("--check", help="Only tell what is wrong with it.")] = False,
+    data_dir: DataDir = DATA,
+) -> None:
+    """Adds a municipality with its districts, themes, departments, posts and officials, all or nothing."""
+    settings = settings_for(data_dir, "database_url")
+    from backend.founding import add_municipality
+
+    print(f"{'could add' if check else 'added'} {run(add_municipality(settings, file.read_bytes(), check=check))}")
 
 
 @app.command("import-pb")
