@@ -18,6 +18,7 @@ from backend.messages import message
 from backend.resolvers import follows as on_follows
 from backend.resolvers import groups as on_groups
 from backend.resolvers import ideas as on_ideas
+from backend.resolvers import invitations as on_invitations
 from backend.resolvers import leaderboards as on_leaderboards
 from backend.resolvers import nodes as on_nodes
 from backend.resolvers import notifications as on_notifications
@@ -33,6 +34,7 @@ from backend.schema.follows import SetFollowPayload
 from backend.schema.groups import Group, GroupConnection, GroupPayload
 from backend.schema.idea_inputs import IdeaPayload, SetVotePayload
 from backend.schema.ideas import Idea, IdeaConnection, SimilarIdea
+from backend.schema.invitations import InvitationConnection, InvitationPayload, WithdrawInvitationPayload
 from backend.schema.leaderboards import LeaderboardConnection, LeaderboardEntry
 from backend.schema.municipalities import Municipality, Official, municipality
 from backend.schema.nodes import Node
@@ -125,6 +127,10 @@ class Query:
     )
     staff: StaffConnection | None = strawberry.field(
         resolver=on_roles.staff, description="Accounts with roles, oldest account first. Administrators only."
+    )
+    invitations: InvitationConnection | None = strawberry.field(
+        resolver=on_invitations.invitations,
+        description="Invitations that can still be accepted, newest first. Administrators only.",
     )
 
 
@@ -232,6 +238,21 @@ class Mutation:
     )
     remove_passkey: PasskeyPayload | None = mutation(
         on_passkeys.remove_passkey, PasskeyPayload, "Takes one of the caller's passkeys away, for good."
+    )
+    invite_staff: InvitationPayload | None = mutation(
+        on_invitations.invite_staff,
+        InvitationPayload,
+        "Mails somebody a link to a role: good once, for seven days. Administrators.",
+    )
+    withdraw_invitation: WithdrawInvitationPayload | None = mutation(
+        on_invitations.withdraw_invitation,
+        WithdrawInvitationPayload,
+        "Takes an invitation back that waits. Administrators.",
+    )
+    accept_invitation: SessionPayload | None = mutation(
+        on_invitations.accept_invitation,
+        SessionPayload,
+        "Signs in by the address that was invited, and gives the role. A caller's own account isn't joined with it.",
     )
     grant_role: RolePayload | None = mutation(
         on_roles.grant_role, RolePayload, "Gives somebody a role. Administrators; repeating it changes nothing."

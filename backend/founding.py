@@ -4,10 +4,16 @@ from uuid import UUID
 
 import asyncpg
 
-from backend.commands import CommandError, connect
+from backend.commands import CommandError, connect, find_municipality, read_id
 from backend.db import audit, municipalities
 from backend.db.pool import Connection
+from backend.errors import Refusal
+from backend.mail.texts import LINKS
+from backend.messages import message
+from backend.resolvers.email_codes import normal_email
+from backend.resolvers.invitations import invite
 from backend.rules.offices import BadOffices, Offices, keys, read_offices, rows
+from backend.rules.roles import check_role
 from backend.settings import Settings
 
 
@@ -69,3 +75,35 @@ async def _add(conn: Connection, offices: Offices) -> None:
     await audit.record(
         conn, municipality_id=municipality_id, actor_id=None, act="MUNICIPALITY_ADDED", subject_id=municipality_id
     )
+
+
+async def invite_staff(
+    settings: Settings, *, slug: str, role: str, email: str, official: str, locale: str, show: bool
+) -> str:
+    """What to tell: where the link was mailed, or the link itself with `show`. Raises CommandError, Unavailable."""
+    conn = await connect(settings.database_url)
+    try:
+        catalogue = await find_municipality(conn, slug)
+        official_id = read_id("Official", official) if official else None
+        try:
+            address = normal_email(email)
+            check_role(role, official_id=official_id, catalogue=catalogue)
+        except Refusal as refusal:
+            raise CommandError(f"{(refusal.field or ('', slug))[1]}: {message(refusal.reason, 'en', {})}") from None
+        async with conn.transaction():
+            _, secret = await invite(
+                conn,
+                settings,
+                municipality_id=catalogue.id,
+                email=address,
+                role=role,
+                official_id=official_id,
+                locale=locale,
+                inviter_id=None,
+                mailed=not show,
+            )
+    finally:
+        await conn.close()
+    if not show:
+        return f"mailed to {address}: good once, for seven days"
+    return f"{settings.mail_link}#{LINKS['invitation']}={secret}" if settings.mail_link else secret

@@ -211,6 +211,11 @@ MESSAGES: Final[dict[str, dict[str, str]]] = {
         "sv": "Du kan ha högst {limit} nycklar. Ta först bort någon.",
         "en": "You can have {limit} passkeys at most. Remove one first.",
     },
+    "invitation_gone": {
+        "fi": "Kutsu ei ole enää voimassa. Pyydä uutta.",
+        "sv": "Inbjudan gäller inte längre. Be om en ny.",
+        "en": "The invitation is no longer good. Ask for a new one.",
+    },
 }
 
 

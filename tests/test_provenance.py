@@ -38,6 +38,14 @@ NEVER_PUBLIC = {
         "raise_resident",
         "revive_resident",
     },
+    "invitations": {
+        "add_invitation",
+        "invitation",
+        "spend_invitation",
+        "withdraw_invitation",
+        "withdraw_invitations_of",
+        "prune_invitations",
+    },
     "municipalities": {
         "slugs",
         "catalogue",

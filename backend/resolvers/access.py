@@ -32,6 +32,7 @@ POLICIES: Final[Mapping[str, Mapping[str, Policy]]] = {
         "groups": Policy.ANYBODY,
         "contact": Policy.ANYBODY,
         "staff": Policy.ADMINISTRATORS,
+        "invitations": Policy.ADMINISTRATORS,
     },
     "mutation": {
         "registerDevice": Policy.ANYBODY,
@@ -57,6 +58,9 @@ POLICIES: Final[Mapping[str, Mapping[str, Policy]]] = {
         "beginPasskeyLogin": Policy.ANYBODY,
         "finishPasskeyLogin": Policy.ANYBODY,
         "removePasskey": Policy.SIGNED_IN,
+        "inviteStaff": Policy.ADMINISTRATORS,
+        "withdrawInvitation": Policy.ADMINISTRATORS,
+        "acceptInvitation": Policy.ANYBODY,
         "grantRole": Policy.ADMINISTRATORS,
         "revokeRole": Policy.ADMINISTRATORS,
     },
