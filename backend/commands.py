@@ -78,9 +78,9 @@ async def mint_tokens(
         async with conn.transaction():
             catalogue = await find_municipality(conn, slug)
             if resident:
-                ids = [_id("Resident", resident)]
+                ids = [read_id("Resident", resident)]
             else:
-                place = _id("Department", department) if department else catalogue.general_theme.department_id
+                place = read_id("Department", department) if department else catalogue.general_theme.department_id
                 ids = [
                     await _account(conn, catalogue, role=role, strength=strength, department_id=place)
                     for _ in range(count)
@@ -168,7 +168,7 @@ async def _account(conn: Connection, catalogue: Catalogue, *, role: str, strengt
     return made
 
 
-def _id(type_name: str, text: str) -> UUID:
+def read_id(type_name: str, text: str) -> UUID:
     """A uuid, given as a global id or bare."""
     try:
         return UUID(text)

@@ -201,6 +201,31 @@ MESSAGES: Final[dict[str, dict[str, str]]] = {
         "sv": "Namnet låter som kommunen eller någon som arbetar där. Välj ett som ingen kan ta för kommunens.",
         "en": "The name sounds like the municipality or its staff. Choose one that nobody takes for theirs.",
     },
+    "passkey_refused": {
+        "fi": "Avain ei kelpaa. Yritä uudelleen tai kirjaudu muulla tavalla.",
+        "sv": "Nyckeln godkändes inte. Försök igen eller logga in på annat sätt.",
+        "en": "The passkey wasn't accepted. Try again, or sign in another way.",
+    },
+    "passkey_too_late": {
+        "fi": "Aika loppui kesken. Aloita alusta.",
+        "sv": "Tiden tog slut. Börja om.",
+        "en": "Time ran out. Start again.",
+    },
+    "passkeys_elsewhere": {
+        "fi": "Täällä ei voi käyttää avaimia. Kirjaudu muulla tavalla.",
+        "sv": "Nycklar kan inte användas här. Logga in på annat sätt.",
+        "en": "Passkeys can't be used here. Sign in another way.",
+    },
+    "passkeys_most": {
+        "fi": "Avaimia voi olla enintään {limit}. Poista ensin jokin.",
+        "sv": "Du kan ha högst {limit} nycklar. Ta först bort någon.",
+        "en": "You can have {limit} passkeys at most. Remove one first.",
+    },
+    "invitation_gone": {
+        "fi": "Kutsu ei ole enää voimassa. Pyydä uutta.",
+        "sv": "Inbjudan gäller inte längre. Be om en ny.",
+        "en": "The invitation is no longer good. Ask for a new one.",
+    },
 }
 
 

@@ -109,6 +109,10 @@ WITH few_member AS (
     'RESPONSE'::notification_kind, r.idea_id, r.id
   FROM response AS r JOIN unnest($4::uuid[]) WITH ORDINALITY AS i (id, n) ON i.id = r.idea_id
   WHERE i.n = 1 OR i.n > 20
+), passkey AS (
+  INSERT INTO passkeys (municipality_id, resident_id, credential_hash, public_key, sign_count, name)
+  SELECT $1, ($2::uuid[])[CASE WHEN n = 1 THEN 1 ELSE 2 END], sha256(n::text::bytea), '', 0, 'P' || n
+  FROM generate_series(1, 21) AS n
 ), session AS (
   INSERT INTO sessions (municipality_id, resident_id, head_hash, refreshed_at, expires_at)
   SELECT $1, ($2::uuid[])[2], '', now(), now() + interval '90 days' FROM generate_series(1, 20)
