@@ -19,6 +19,7 @@ from backend.resolvers import follows as on_follows
 from backend.resolvers import groups as on_groups
 from backend.resolvers import ideas as on_ideas
 from backend.resolvers import leaderboards as on_leaderboards
+from backend.resolvers import logins as on_logins
 from backend.resolvers import nodes as on_nodes
 from backend.resolvers import notifications as on_notifications
 from backend.resolvers import responses as on_responses
@@ -31,6 +32,7 @@ from backend.schema.groups import Group, GroupConnection, GroupPayload
 from backend.schema.idea_inputs import IdeaPayload, SetVotePayload
 from backend.schema.ideas import Idea, IdeaConnection, SimilarIdea
 from backend.schema.leaderboards import LeaderboardConnection, LeaderboardEntry
+from backend.schema.logins import BeginLoginPayload
 from backend.schema.municipalities import Municipality, Official, municipality
 from backend.schema.nodes import Node
 from backend.schema.notifications import MarkNotificationsReadPayload, Notification
@@ -130,6 +132,17 @@ class Mutation:
         on_sessions.refresh_session,
         SessionPayload,
         "New tokens for a session; the refresh token changes with every use.",
+    )
+    begin_login: BeginLoginPayload | None = mutation(
+        on_logins.begin_login,
+        BeginLoginPayload,
+        "Begins a login with a provider. Called with an access token, it raises that account; without, it finds the "
+        "person's own or makes one.",
+    )
+    complete_login: SessionPayload | None = mutation(
+        on_logins.complete_login,
+        SessionPayload,
+        "Ends a login that was begun: tokens for the person's account, and the roles that the provider tells of.",
     )
     submit_idea: IdeaPayload | None = mutation(
         on_ideas.submit_idea,

@@ -19,6 +19,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from backend.api import schema
+from backend.auth.login_providers import load_login_providers
 from backend.db.migrate import pending
 from backend.db.pool import acquire, unavailable
 from backend.errors import HeittoError, RequestError, Unauthenticated
@@ -46,6 +47,7 @@ LIST_SIZES = {
     "Idea.groups": 2,
     "Idea.votesByStrength": 3,
     "Municipality.locales": 3,
+    "Municipality.loginProviders": 3,
 }
 
 log = structlog.get_logger()
@@ -87,12 +89,15 @@ def create_app(settings: Settings | None = None) -> Starlette:
     )
     gate = Gate(settings)
     pipeline = Pipeline(operations, gate, ErrorFormat(translate))
-    build = f"{version('heitto')} {hashlib.blake2b(schema.as_str().encode(), digest_size=8).hexdigest()}"
+    login_providers = load_login_providers(settings.login_providers_file)
+    # What answers depend on and no feed tells of: the schema, and who may vouch.
+    digest = hashlib.blake2b(schema.as_str().encode(), digest_size=8).hexdigest()
+    build = f"{version('heitto')} {digest} {login_providers.digest}"
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         del app
-        async with open_services(settings, build=build) as opened:
+        async with open_services(settings, build=build, login_providers=login_providers) as opened:
             gate.open(opened)
             pipeline.finished = FinishedAnswers(opened.changes, opened.answers)
             yield

@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 
+from backend.auth.identity import identity_key
 from backend.auth.keys import SigningKeys, load_signing_keys
+from backend.auth.login_providers import LoginProviders
+from backend.auth.oidc import OpenIdClient, clients_of
 from backend.catalogues import Catalogues
 from backend.cursors import Cursors
 from backend.db.pool import Pool, open_pool
@@ -42,10 +45,12 @@ class Services:
     votes: VoteBatches
     hub: Hub
     limiter: RateLimiter
+    identity_key: bytes = field(repr=False)
+    login_clients: Mapping[str, Mapping[str, OpenIdClient]]
 
 
 @contextlib.asynccontextmanager
-async def open_services(settings: Settings, *, build: str) -> AsyncIterator[Services]:
+async def open_services(settings: Settings, *, build: str, login_providers: LoginProviders) -> AsyncIterator[Services]:
     """`build` tells this program from others that use the same Redis.
 
     Connects to PostgreSQL and, when first used, to Redis; keeps boards and subscribers up to date meanwhile."""
@@ -74,6 +79,8 @@ async def open_services(settings: Settings, *, build: str) -> AsyncIterator[Serv
         votes=VoteBatches(pool),
         hub=hub,
         limiter=RateLimiter(redis, enabled=settings.rate_limits is Switch.ON),
+        identity_key=identity_key(settings),
+        login_clients=clients_of(login_providers),
     )
     try:
         async with running(projector.run(), projector.upkeep(), hub.run(), changes.run()):
@@ -84,5 +91,8 @@ async def open_services(settings: Settings, *, build: str) -> AsyncIterator[Serv
                 async with asyncio.timeout(5):
                     await each.close()
             each.terminate()
+        for of_one in services.login_clients.values():
+            for client in of_one.values():
+                await client.http.aclose()
         await redis.aclose()
         await listener.aclose()

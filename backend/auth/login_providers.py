@@ -8,6 +8,7 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
@@ -34,7 +35,7 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _APP_SCHEME: Final = re.compile(r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+")  # RFC 8252 section 7.1: a reversed domain name
 
 
-def _loopback_or_https(url: str) -> bool:
+def loopback_or_https(url: str) -> bool:
     parts = urlsplit(url)
     return bool(parts.hostname) and (
         parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
@@ -42,14 +43,14 @@ def _loopback_or_https(url: str) -> bool:
 
 
 def _issuer(value: object) -> object:
-    if isinstance(value, str) and (not _loopback_or_https(value) or "?" in value or "#" in value):
+    if isinstance(value, str) and (not loopback_or_https(value) or "?" in value or "#" in value):
         raise ValueError("must be https://…, or http:// on loopback, without ? and #")
     return value
 
 
 def _redirect_uri(value: object) -> object:
     if isinstance(value, str) and (
-        "#" in value or not (_loopback_or_https(value) or _APP_SCHEME.fullmatch(urlsplit(value).scheme))
+        "#" in value or not (loopback_or_https(value) or _APP_SCHEME.fullmatch(urlsplit(value).scheme))
     ):
         raise ValueError("must be https://…, http:// on loopback, or an app's own scheme with a dot; without #")
     return value
@@ -152,26 +153,58 @@ class LoginProvider(_Part):
         return "STRONG" if "STRONG" in (self.strength, *self.acr.values()) else "EMAIL"
 
 
-class LoginProviders(Mapping[str, Mapping[str, LoginProvider]]):
-    """By the slug of the municipality and their id, in the order of the file. `digest` changes with what is public."""
+class _File(_Part):
+    provider: tuple[LoginProvider, ...] = ()
 
-    def __init__(self, providers: tuple[LoginProvider, ...] = ()) -> None:
-        self._found: dict[str, dict[str, LoginProvider]] = {}
-        for provider in providers:
-            of_municipality = self._found.setdefault(provider.municipality, {})
-            if provider.id in of_municipality:
-                raise ValueError(f"provider {provider.key} is there twice")
-            if len(of_municipality) == LARGEST_NUMBER:
-                raise ValueError(f"more than {LARGEST_NUMBER} providers of {provider.municipality}")
-            of_municipality[provider.id] = provider
-        shown = repr([(each.key, each.names, each.serves, each.highest_strength) for each in providers])
-        self.digest = hashlib.blake2b(shown.encode(), digest_size=8).hexdigest()
 
-    def __getitem__(self, slug: str) -> Mapping[str, LoginProvider]:
-        return self._found.get(slug, {})
+@dataclass(frozen=True, slots=True)
+class LoginProviders:
+    """In the order of the file. `digest` changes with what of them is public."""
 
-    def __iter__(self):  # type: ignore[no-untyped-def] # of Mapping
-        return iter(self._found)
+    by_municipality: Mapping[str, Mapping[str, LoginProvider]]
+    digest: str
 
-    def __len__(self) -> int:
-        return len(self._found)
+
+def load_login_providers(path: Path | None) -> LoginProviders:
+    """Those of a TOML file; none where there is no file. Raises SettingsError."""
+    try:
+        return _parse(path) if path else _grouped(())
+    except ValidationError as error:
+        raise _refused(path, _told(error)) from None
+    except OSError as error:
+        raise _refused(path, error.strerror or "can't be read") from None
+    except ValueError as error:  # TOML's errors too
+        raise _refused(path, str(error)) from None
+
+
+def _parse(path: Path) -> LoginProviders:
+    file = _File.model_validate(tomllib.loads(path.read_text("utf-8")), context={"folder": path.parent})
+    return _grouped(file.provider)
+
+
+def _grouped(providers: tuple[LoginProvider, ...]) -> LoginProviders:
+    found: dict[str, dict[str, LoginProvider]] = {}
+    for provider in providers:
+        of_one = found.setdefault(provider.municipality, {})
+        if provider.id in of_one:
+            raise ValueError(f"provider {provider.key} is there twice")
+        if len(of_one) == LARGEST_NUMBER:
+            raise ValueError(f"{provider.municipality} has more than {LARGEST_NUMBER} providers")
+        of_one[provider.id] = provider
+    shown = repr([(each.key, each.names, each.serves, each.highest_strength) for each in providers])
+    return LoginProviders(found, hashlib.blake2b(shown.encode(), digest_size=8).hexdigest())
+
+
+def _told(error: ValidationError) -> str:
+    """Where and what is wrong, counted from one; never the value, which may be a secret."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    match first["loc"]:
+        case (_, int(index), *keys):
+            place = f"provider {index + 1}, {'.'.join(str(key) for key in keys)}" if keys else f"provider {index + 1}"
+        case keys:
+            place = ".".join(str(key) for key in keys)
+    return f"{place}: {first['msg'].removeprefix('Value error, ')}"
+
+
+def _refused(path: Path | None, why: str) -> SettingsError:
+    return SettingsError(f"HEITTO_LOGIN_PROVIDERS_FILE: {path}: {' '.join(why.split())}")

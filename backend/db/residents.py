@@ -1,6 +1,6 @@
 """Accounts and their roles."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -52,6 +52,20 @@ async def grant_role(
 ) -> bool:
     """Whether it is new from this source (`resident_roles.source`)."""
     return await conn.fetchval(SQL["grant_role"], municipality_id, resident_id, role, source) is not None
+
+
+async def withdraw_roles(
+    conn: Connection, *, municipality_id: UUID, resident_id: UUID, source: str, keeping: Collection[str]
+) -> list[str]:
+    """Those of a source that went, being none of `keeping`."""
+    rows = await conn.fetch(SQL["withdraw_roles"], municipality_id, resident_id, source, list(keeping))
+    return [row[0] for row in rows]
+
+
+async def tie_official(conn: Connection, *, municipality_id: UUID, resident_id: UUID, email: str) -> UUID | None:
+    """The post-holder with that address, whose account it is from now on; None where nothing changed."""
+    tied: UUID | None = await conn.fetchval(SQL["tie_official"], municipality_id, resident_id, email)
+    return tied
 
 
 async def seat_official(

@@ -1,6 +1,7 @@
 """Forgets what is kept for a time only."""
 
 from backend.db.idempotency import prune_idempotency_keys
+from backend.db.logins import prune_logins
 from backend.db.pool import Pool, acquire
 from backend.db.public_changes import prune_public_changes
 from backend.jobs.queue import Chore
@@ -11,5 +12,6 @@ def prune(pool: Pool) -> Chore:
         async with acquire(pool) as conn:
             await prune_idempotency_keys(conn)
             await prune_public_changes(conn)
+            await prune_logins(conn)
 
     return run

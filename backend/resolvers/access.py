@@ -33,6 +33,8 @@ POLICIES: Final[Mapping[str, Mapping[str, Policy]]] = {
     "mutation": {
         "registerDevice": Policy.ANYBODY,
         "refreshSession": Policy.ANYBODY,
+        "beginLogin": Policy.ANYBODY,
+        "completeLogin": Policy.ANYBODY,
         "submitIdea": Policy.SIGNED_IN,
         "editIdea": Policy.SIGNED_IN,
         "withdrawIdea": Policy.SIGNED_IN,

@@ -24,6 +24,24 @@ INSERT INTO resident_roles (municipality_id, resident_id, role, source) VALUES (
 ON CONFLICT DO NOTHING
 RETURNING role::text;
 
+-- name: withdraw_roles
+-- Takes away what a source gave and doesn't give any more; gives the roles that went.
+DELETE FROM resident_roles
+WHERE municipality_id = $1 AND resident_id = $2 AND source = $3 AND role::text <> ALL($4::text[])
+RETURNING role::text;
+
+-- name: tie_official
+-- Ties an account to the one post-holder of now who has that address at work; no row where there is none, where there
+-- are several, and where it is so already.
+WITH holder AS (
+  SELECT (array_agg(o.id))[1] AS id FROM officials AS o
+  WHERE o.municipality_id = $1 AND lower(o.email) = lower($3) AND o.ended_at IS NULL
+  HAVING count(*) = 1
+)
+UPDATE residents AS r SET official_id = holder.id FROM holder
+WHERE r.municipality_id = $1 AND r.id = $2 AND r.official_id IS DISTINCT FROM holder.id
+RETURNING r.official_id;
+
 -- name: seat_official
 -- A new post at the end of a department, its holder, and the holder's account.
 WITH post AS (
