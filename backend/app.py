@@ -111,6 +111,14 @@ def create_app(settings: Settings | None = None) -> Starlette:
         del request
         return _json(dict(gate.services.keys.jwks), headers={"cache-control": "public, max-age=600"})
 
+    async def login_keys(request: Request) -> Response:
+        """Ours as a client of a login provider, which registers this address."""
+        clients = gate.services.login_clients.get(request.path_params["municipality"], {})
+        client = clients.get(request.path_params["provider"])
+        if client is None:
+            return _json({"error": "no such provider"}, status=404)
+        return _json({"keys": client.public_keys()}, headers={"cache-control": "public, max-age=600"})
+
     graphql, *other_transports = graphql_routes(
         pipeline,
         allowed_origins=settings.allowed_origins,
@@ -125,6 +133,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             Route("/readyz", readyz),
             Route("/metrics", _metrics),
             Route("/.well-known/jwks.json", jwks),
+            Route("/.well-known/login/{municipality}/{provider}/jwks.json", login_keys),
         ],
         middleware=[
             Middleware(

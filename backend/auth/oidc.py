@@ -16,6 +16,7 @@ from uuid import uuid4
 import httpx2
 import jwt
 
+from backend.auth.client_keys import published
 from backend.auth.id_tokens import NotVerified, Vouched, verify_id_token
 from backend.auth.login_providers import LoginProvider, LoginProviders
 from backend.auth.provider_documents import Documents, ProviderDocuments
@@ -103,6 +104,11 @@ class OpenIdClient:
         """Whom an ID token is about that the app brings. Raises NotVerified, TooWeak, ProviderAway."""
         async with _in_time():
             return await verify_id_token(self.provider, self.documents, id_token, nonce=nonce)
+
+    def public_keys(self) -> list[dict[str, object]]:
+        """JWKs by which the provider knows what we signed, and encrypts for us."""
+        provider = self.provider
+        return published(provider.private_key_file, "sig") + published(provider.decryption_key_file, "enc")
 
     async def _authentication(self, documents: Documents) -> tuple[dict[str, str], str | None]:
         """How we prove who we are: fields of the form, and a header."""
