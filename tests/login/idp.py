@@ -98,7 +98,7 @@ class Idp:
     client: httpx2.AsyncClient
 
     async def order(self, do: str, **values: object) -> Any:  # Any: JSON
-        answer = await self.client.post(self.control, json={"do": do, **values})
+        answer = await self.client.post(self.control, content=json.dumps({"do": do, **values}))
         assert answer.status_code == 200, do
         return answer.json()
 
