@@ -95,7 +95,7 @@ async def complete_login(info: Info, input: CompleteLoginInput) -> SessionPayloa
         raise Refusal("STRENGTH_TOO_LOW", reason="login_too_weak") from None
     except NotVerified as refused:
         _note(client.provider, "refused", refused.why)
-        raise Refusal("INVALID", "code" if input.code else "idToken", reason="login_refused") from None
+        raise Refusal("INVALID", "idToken" if input.code is None else "code", reason="login_refused") from None
     payload = await _sign_in(context, client.provider, vouched, locale=attempt.locale)
     _note(client.provider, "done")
     return payload

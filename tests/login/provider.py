@@ -84,6 +84,7 @@ class Provider:
         self.slow: dict[str, float] = {}
         self.status: dict[str, int] = {}
         self.metadata: Json = {}
+        self.more_keys: list[object] = []
         self.authentications = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
 
     # What everybody sees.
@@ -102,7 +103,7 @@ class Provider:
         } | self.metadata
 
     def jwks(self) -> Json:
-        return {"keys": [dict(key.as_dict(private=False)) for key in self.published]}
+        return {"keys": [*self.more_keys, *(dict(key.as_dict(private=False)) for key in self.published)]}
 
     def authorize(self, asked: Json) -> str:
         """Where the browser goes next."""
