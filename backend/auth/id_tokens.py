@@ -21,9 +21,12 @@ LEEWAY_SECONDS: Final = 30
 LONGEST_TOKEN: Final = 32 * 1024  # characters; with a hundred groups they have some kB
 SHORTEST_RSA: Final = 2048
 # Named one by one: joserfc refuses RSA-OAEP-256 otherwise, and takes what is not wanted here, as compressed ones.
-ENCRYPTION: Final = (
-    *("RSA-OAEP", "RSA-OAEP-256", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"),
-    *("A128GCM", "A256GCM", "A128CBC-HS256", "A256CBC-HS512"),
+_ENCRYPTION: Final = jwe.JWERegistry(
+    algorithms=(
+        *("RSA-OAEP", "RSA-OAEP-256", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"),
+        *("A128GCM", "A256GCM", "A128CBC-HS256", "A256CBC-HS512"),
+    ),
+    strict_check_header=False,  # some repeat claims there (RFC 7519 section 5.3); they are of no consequence
 )
 _OPTIONS: Final[jwt.types.Options] = {"require": ["iss", "sub", "aud", "exp", "iat"]}
 _KEY_TYPES: Final = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
@@ -81,7 +84,7 @@ def _opened(token: str, keys: tuple[ClientKey, ...]) -> str:
     """The signed token inside. Where keys are configured an unencrypted one is refused."""
     for key in keys:
         try:
-            opened = jwe.decrypt_compact(token, key.jose, algorithms=ENCRYPTION)
+            opened = jwe.decrypt_compact(token, key.jose, registry=_ENCRYPTION)
         except (JoseError, ValueError, TypeError):
             continue
         return (opened.plaintext or b"").decode("ascii", errors="replace")

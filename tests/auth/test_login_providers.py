@@ -121,7 +121,7 @@ def test_a_municipality_has_at_most_twenty(folder: Path) -> None:
 
 
 def test_what_is_missing_or_no_text_is_refused(folder: Path) -> None:
-    with pytest.raises(SettingsError, match="HEITTO_LOGIN_PROVIDERS_FILE: .*none.toml: No such file"):
+    with pytest.raises(SettingsError, match=r"HEITTO_LOGIN_PROVIDERS_FILE: .*none\.toml: No such file"):
         load_login_providers(folder / "none.toml")
     (folder / "binary").write_bytes(b"\xff\xfe")
     with pytest.raises(SettingsError, match="HEITTO_LOGIN_PROVIDERS_FILE"):

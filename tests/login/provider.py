@@ -214,9 +214,8 @@ class Provider:
 
     def _encrypted(self, signed: str, encryption: Json) -> str:
         header = {"alg": encryption["alg"], "enc": encryption["enc"], "cty": "JWT", **encryption.get("header", {})}
-        return jwe.encrypt_compact(
-            header, signed.encode(), import_key(encryption["jwk"]), algorithms=[header["alg"], header["enc"], "DEF"]
-        )
+        registry = jwe.JWERegistry(algorithms=[header["alg"], header["enc"], "DEF"], strict_check_header=False)
+        return jwe.encrypt_compact(header, signed.encode(), import_key(encryption["jwk"]), registry=registry)
 
     # Orders.
 
