@@ -131,7 +131,8 @@ def _check(claims: Mapping[str, object], provider: LoginProvider, *, nonce: str)
         raise NotVerified("azp")
     if provider.max_age is not None:
         at = claims.get("auth_time")
-        if not isinstance(at, int | float) or time.time() - at > provider.max_age + LEEWAY_SECONDS:
+        oldest = time.time() - provider.max_age - LEEWAY_SECONDS
+        if not isinstance(at, int | float) or not at >= oldest:  # so that it holds for what is no number, too
             raise NotVerified("auth_time")
 
 
