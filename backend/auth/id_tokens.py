@@ -14,7 +14,7 @@ from joserfc import jwe
 from joserfc.errors import JoseError
 
 from backend.auth.client_keys import ClientKey
-from backend.auth.login_providers import LoginProvider
+from backend.auth.login_providers import LoginProvider, Strength
 from backend.auth.provider_documents import ProviderDocuments
 
 LEEWAY_SECONDS: Final = 30
@@ -49,7 +49,7 @@ class Vouched:
     """Whom a provider vouches for. `person` is the personal identity code: never kept, logged or told."""
 
     subject: str = field(repr=False)
-    strength: str
+    strength: Strength
     person: str | None = field(repr=False)
     name: str | None = field(repr=False)
     email: str | None = field(repr=False)  # verified

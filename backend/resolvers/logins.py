@@ -26,14 +26,13 @@ from backend.db.logins import LoginAttemptRow
 from backend.db.pool import Connection, transaction
 from backend.errors import Refusal
 from backend.metrics import LOGINS
-from backend.resolvers.granted_roles import sync_roles, tie_official
+from backend.resolvers.claimed_roles import claim_roles
 from backend.resolvers.sign_in import sign_in
+from backend.rules.names import NAME_LIMIT
 from backend.schema.logins import BeginLoginInput, BeginLoginPayload, CompleteLoginInput
 from backend.schema.sessions import SessionPayload
 
-NAME_LIMIT = 60
 LONGEST_CODE = 4096
-POSTS = frozenset({"OFFICIAL", "COORDINATOR"})  # roles that speak for a post
 
 log = structlog.get_logger()
 
@@ -73,6 +72,7 @@ async def complete_login(info: Info, input: CompleteLoginInput) -> SessionPayloa
     context = info.context
     if (input.code is None) == (input.id_token is None):
         raise Refusal("INVALID", "code", reason="login_code_or_id_token")
+    await context.limit("LOGINS")
     async with transaction(context.pool) as conn:
         attempt = await logins.take_login(
             conn,
@@ -125,13 +125,14 @@ async def _vouched(
 
 
 async def _sign_in(context: Context, provider: LoginProvider, vouched: Vouched, *, locale: str) -> SessionPayload:
-    async def settle(conn: Connection, resident_id: UUID) -> None:
-        account = {"municipality_id": context.municipality_id, "resident_id": resident_id}
-        if provider.roles is None:
-            return
-        await sync_roles(conn, **account, source=provider.id, roles=vouched.roles)
-        if vouched.email and vouched.roles & POSTS:
-            await tie_official(conn, **account, source=provider.id, email=vouched.email)
+    async def then(conn: Connection, resident_id: UUID) -> None:
+        await claim_roles(
+            conn,
+            municipality_id=context.municipality_id,
+            resident_id=resident_id,
+            provider=provider,
+            vouched=vouched,
+        )
 
     def identity(kind: Kind, subject: str) -> Identity:
         key = context.services.identity_key
@@ -147,7 +148,7 @@ async def _sign_in(context: Context, provider: LoginProvider, vouched: Vouched, 
         method="OIDC",
         display_name=vouched.name[:NAME_LIMIT].strip() if vouched.name else None,
         locale=locale,
-        settle=settle,
+        then=then,
     )
 
 
