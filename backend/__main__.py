@@ -75,10 +75,13 @@ def demo(
     json: Annotated[bool, typer.Option("--json", help="When ready, one line of JSON on stdout.")] = False,
 ) -> None:
     """Everything on this machine with nothing installed: servers, demo municipality, API, worker."""
+    from backend.auth.login_providers import load_login_providers
     from backend.demo.run import run_demo
 
     try:
-        run_demo(load_settings(), data_dir, port=port, workers=workers, empty=empty, as_json=json)
+        settings = load_settings()
+        load_login_providers(settings.login_providers_file)
+        run_demo(settings, data_dir, port=port, workers=workers, empty=empty, as_json=json)
     except (EmbeddedError, SettingsError) as error:
         fail(str(error))
 
@@ -88,12 +91,14 @@ def serve(data_dir: DataDir = DATA) -> None:
     """Serves HTTP against HEITTO_DATABASE_URL and HEITTO_REDIS_URL."""
     settings = settings_for(data_dir, "database_url", "redis_url", "secret_key", "signing_key_file")
     from backend.auth.keys import load_signing_keys
+    from backend.auth.login_providers import load_login_providers
     from backend.auth.network import parse_trusted_proxies
     from backend.serve import serve_http
 
     try:  # here, once, rather than in every worker process again and again
         load_signing_keys(settings.signing_key_file or Path())
         parse_trusted_proxies(settings.trusted_proxies)
+        load_login_providers(settings.login_providers_file)
     except SettingsError as error:
         fail(str(error))
     # The server's workers are processes of their own and read the environment for themselves.

@@ -21,6 +21,7 @@ from backend.resolvers import groups as on_groups
 from backend.resolvers import ideas as on_ideas
 from backend.resolvers import invitations as on_invitations
 from backend.resolvers import leaderboards as on_leaderboards
+from backend.resolvers import logins as on_logins
 from backend.resolvers import nodes as on_nodes
 from backend.resolvers import notifications as on_notifications
 from backend.resolvers import passkeys as on_passkeys
@@ -38,6 +39,7 @@ from backend.schema.idea_inputs import IdeaPayload, SetVotePayload
 from backend.schema.ideas import Idea, IdeaConnection, SimilarIdea
 from backend.schema.invitations import InvitationConnection, InvitationPayload, WithdrawInvitationPayload
 from backend.schema.leaderboards import LeaderboardConnection, LeaderboardEntry
+from backend.schema.logins import BeginLoginPayload
 from backend.schema.municipalities import Municipality, Official, municipality
 from backend.schema.nodes import Node
 from backend.schema.notifications import MarkNotificationsReadPayload, Notification
@@ -161,6 +163,17 @@ class Mutation:
     )
     confirm_email_link: SessionPayload | None = mutation(
         on_email_codes.confirm_email_link, SessionPayload, "The same with the link of the mail."
+    )
+    begin_login: BeginLoginPayload | None = mutation(
+        on_logins.begin_login,
+        BeginLoginPayload,
+        "Begins a login with a provider. Called with an access token, it raises that account; without, it finds the "
+        "person's own or makes one.",
+    )
+    complete_login: SessionPayload | None = mutation(
+        on_logins.complete_login,
+        SessionPayload,
+        "Ends a login that was begun: tokens for the person's account, and the roles that the provider tells of.",
     )
     end_session: EndSessionsPayload | None = mutation(
         on_sessions.end_session,

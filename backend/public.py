@@ -23,7 +23,8 @@ SHARED: Final = _fields(
         "Author": "id displayName",
         "Followable": "id",
         "Municipality": "id slug name population timeZone locales voteStrength reactionDays answerDays coordinator "
-        "districts themes departments",
+        "loginProviders districts themes departments",
+        "LoginProvider": "id name serves highestStrength",
         "District": "id name",
         "Theme": "id name department",
         "Department": "id name officials",

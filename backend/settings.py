@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     signing_key_file: Path | None = Field(
         None, description="PEM file with the Ed25519 or P-256 key that signs access tokens"
     )
+    login_providers_file: Path | None = Field(
+        None, description="TOML file of the OpenID Providers that residents and staff log in with"
+    )
     token_issuer: str = Field("heitto", min_length=1, description="`iss` of our access tokens")
     default_municipality: str = Field("", description="slug used when a request names no municipality")
     allowed_hosts: Annotated[dict[str, str], NoDecode] = Field(

@@ -3,6 +3,7 @@
 from backend.db.email_codes import prune_email_codes
 from backend.db.idempotency import prune_idempotency_keys
 from backend.db.invitations import prune_invitations
+from backend.db.logins import prune_logins
 from backend.db.passkeys import prune_challenges
 from backend.db.pool import Pool, acquire
 from backend.db.public_changes import prune_public_changes
@@ -19,6 +20,7 @@ def prune(pool: Pool) -> Chore:
             await prune_public_changes(conn)
             await prune_challenges(conn)
             await prune_invitations(conn)
+            await prune_logins(conn)
             await prune_revocations(conn)
             await prune_refresh_tokens(conn)
             await prune_sessions(conn)

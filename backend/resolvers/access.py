@@ -40,6 +40,8 @@ POLICIES: Final[Mapping[str, Mapping[str, Policy]]] = {
         "requestEmailCode": Policy.ANYBODY,
         "confirmEmailCode": Policy.ANYBODY,
         "confirmEmailLink": Policy.ANYBODY,
+        "beginLogin": Policy.ANYBODY,
+        "completeLogin": Policy.ANYBODY,
         "endSession": Policy.SIGNED_IN,
         "endAllSessions": Policy.SIGNED_IN,
         "submitIdea": Policy.SIGNED_IN,
