@@ -267,6 +267,34 @@ def rebuild_leaderboards(data_dir: DataDir = DATA) -> None:
     run(rebuild_all_leaderboards(settings))
 
 
+@app.command()
+def erase(
+    residents: Annotated[list[str], typer.Argument(help="Ids of accounts.")],
+    municipality: Annotated[str, typer.Option(help="Slug of the municipality.")] = "ilola",
+    data_dir: DataDir = DATA,
+) -> None:
+    """Has accounts erased by the worker: for who can't sign in, and again after a restore."""
+    settings = settings_for(data_dir, "database_url")
+    from backend.commands import erase_accounts
+
+    print("\n".join(run(erase_accounts(settings, slug=municipality, residents=residents))))
+
+
+@app.command("audit-verify")
+def audit_verify(
+    municipality: Annotated[str, typer.Option(help="Slug; every municipality where left out.")] = "",
+    expect: Annotated[str, typer.Option(help="SEQUENCE:HASH of an entry that must be there, kept elsewhere.")] = "",
+    data_dir: DataDir = DATA,
+) -> None:
+    """Proves the audit log, or names the first broken link of each chain and ends with 1."""
+    settings = settings_for(data_dir, "database_url")
+    from backend.verify_audit import verify_audit
+
+    lines, whole = run(verify_audit(settings, slug=municipality, expect=expect))
+    print("\n".join(lines))
+    raise SystemExit(not whole)
+
+
 def main() -> None:
     app()
 

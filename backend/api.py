@@ -13,6 +13,7 @@ from backend.db import residents
 from backend.db.pool import acquire
 from backend.errors import Refusal
 from backend.messages import message
+from backend.resolvers import audit as on_audit
 
 # Fields are named like modules, and a class body would take the one for the other: hence `on_`.
 from backend.resolvers import email_codes as on_email_codes
@@ -25,11 +26,13 @@ from backend.resolvers import logins as on_logins
 from backend.resolvers import nodes as on_nodes
 from backend.resolvers import notifications as on_notifications
 from backend.resolvers import passkeys as on_passkeys
+from backend.resolvers import personal_data as on_personal_data
 from backend.resolvers import residents as on_residents
 from backend.resolvers import responses as on_responses
 from backend.resolvers import roles as on_roles
 from backend.resolvers import sessions as on_sessions
 from backend.resolvers import votes as on_votes
+from backend.schema.audit import AuditEntryConnection
 from backend.schema.email_codes import RequestEmailCodePayload
 from backend.schema.enums import UserErrorCode
 from backend.schema.errors import UserError
@@ -44,6 +47,7 @@ from backend.schema.municipalities import Municipality, Official, municipality
 from backend.schema.nodes import Node
 from backend.schema.notifications import MarkNotificationsReadPayload, Notification
 from backend.schema.passkeys import PasskeyOptionsPayload, PasskeyPayload
+from backend.schema.personal_data import EraseAccountPayload, RequestDataExportPayload
 from backend.schema.responses import Response, ResponsePayload
 from backend.schema.roles import RolePayload, StaffConnection
 from backend.schema.scalars import SCALARS
@@ -128,6 +132,10 @@ class Query:
     groups: GroupConnection | None = strawberry.field(resolver=on_groups.groups, description="Groups, newest first.")
     contact: Official | None = strawberry.field(
         resolver=on_ideas.contact, description="Who in the municipality answers for a theme in a district."
+    )
+    audit_entries: AuditEntryConnection | None = strawberry.field(
+        resolver=on_audit.audit_entries,
+        description="Acts of staff and changes of rights, newest first. Administrators only.",
     )
     staff: StaffConnection | None = strawberry.field(
         resolver=on_roles.staff, description="Accounts with roles, oldest account first. Administrators only."
@@ -231,6 +239,12 @@ class Mutation:
     leave_group: GroupPayload | None = mutation(
         on_groups.leave_group, GroupPayload, "Leaves a group. The last contact can't leave a group with members."
     )
+    request_data_export: RequestDataExportPayload | None = mutation(
+        on_personal_data.request_data_export,
+        RequestDataExportPayload,
+        "Asks for a copy of everything held on the caller, once a day; it is ready within minutes, see "
+        "`Viewer.dataExports`.",
+    )
     respond_to_idea: ResponsePayload | None = mutation(
         on_responses.respond_to_idea,
         ResponsePayload,
@@ -290,6 +304,12 @@ class Mutation:
         on_roles.revoke_role,
         RolePayload,
         "Takes a role from somebody, whoever gave it; at once, also for what they have open. Administrators.",
+    )
+    erase_account: EraseAccountPayload | None = mutation(
+        on_personal_data.erase_account,
+        EraseAccountPayload,
+        "Forgets the caller for good, within a minute, and ends all sessions now. Ideas that others voted for, own or "
+        "answered stay without author; votes stay counted.",
     )
 
 

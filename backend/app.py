@@ -22,6 +22,8 @@ from backend.api import schema
 from backend.auth.login_providers import load_login_providers
 from backend.db.migrate import pending
 from backend.db.pool import acquire, unavailable
+from backend.downloads import PATH as PERSONAL_DATA
+from backend.downloads import personal_data
 from backend.errors import HeittoError, RequestError, Unauthenticated
 from backend.gate import Gate
 from backend.graphiql import explorer, explorer_routes
@@ -48,6 +50,7 @@ LIST_SIZES = {
     "Idea.votesByStrength": 3,
     "Municipality.locales": 3,
     "Municipality.loginProviders": 3,
+    "Viewer.dataExports": 1,
 }
 
 GUARDS = (
@@ -107,7 +110,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
         unplanned=lambda reason: UNPLANNED.labels(reason).inc(),
     )
     gate = Gate(settings)
-    pipeline = Pipeline(operations, gate, ErrorFormat(translate))
+    errors = ErrorFormat(translate)
+    pipeline = Pipeline(operations, gate, errors)
     login_providers = load_login_providers(settings.login_providers_file)
     # What answers depend on and no feed tells of: the schema, and who may vouch.
     digest = hashlib.blake2b(schema.as_str().encode(), digest_size=8).hexdigest()
@@ -154,6 +158,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             Route("/metrics", _metrics),
             Route("/.well-known/jwks.json", jwks),
             Route("/.well-known/login/{municipality}/{provider}/jwks.json", login_keys),
+            Route(PERSONAL_DATA, personal_data(gate, errors), methods=["GET"]),
         ],
         middleware=[
             Middleware(

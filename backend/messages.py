@@ -106,6 +106,16 @@ MESSAGES: Final[dict[str, dict[str, str]]] = {
         "sv": "Du kan grunda högst {limit} grupper om dagen. Fortsätt i morgon.",
         "en": "You can found {limit} groups a day at most. Go on tomorrow.",
     },
+    "data_exports_per_day": {
+        "fi": "Tietosi voi pyytää kerran päivässä. Aiempi kopio on tiedoissasi.",
+        "sv": "Du kan be om dina uppgifter en gång om dagen. Den tidigare kopian finns bland dina uppgifter.",
+        "en": "You can ask for your data once a day. The earlier copy is with your account.",
+    },
+    "name_not_yours": {
+        "fi": "Kirjoita nimesi niin kuin se näkyy muille.",
+        "sv": "Skriv ditt namn så som andra ser det.",
+        "en": "Type your name as others see it.",
+    },
     "idea_over": {
         "fi": "Idea on peruttu tai yhdistetty toiseen, joten siihen ei enää vastata.",
         "sv": "Idén har dragits tillbaka eller sammanslagits med en annan, så den besvaras inte längre.",

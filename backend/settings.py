@@ -74,6 +74,11 @@ class Settings(BaseSettings):
     log_level: str = Field(
         "info", pattern="^(debug|info|warning|error)$", description="least severe level that is logged"
     )
+    export_days: int = Field(7, ge=1, le=90, description="days for which a copy of somebody's data can be downloaded")
+    notification_days: int = Field(365, ge=1, description="days after which notifications are removed")
+    inactive_account_days: int = Field(
+        730, ge=30, description="days after which accounts of devices that can't be used any more are erased"
+    )
     database_pool: int = Field(8, ge=2, le=100, description="PostgreSQL connections per process")
     smtp_url: SecretStr = Field(
         SecretStr(""),
