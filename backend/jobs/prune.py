@@ -4,9 +4,13 @@ from typing import Final
 
 from backend.catalogues import Catalogues
 from backend.db import data_exports
+from backend.db.email_codes import prune_email_codes
 from backend.db.erasures import idle_devices
 from backend.db.idempotency import prune_idempotency_keys
+from backend.db.invitations import prune_invitations
+from backend.db.logins import prune_logins
 from backend.db.notifications import prune_notifications
+from backend.db.passkeys import prune_challenges
 from backend.db.pool import Pool, acquire, take_time, transaction
 from backend.db.public_changes import prune_public_changes
 from backend.db.revocations import prune_revocations
@@ -22,8 +26,12 @@ ACCOUNTS_AT_ONCE: Final = 200  # an hour, in each municipality
 def prune(pool: Pool) -> Chore:
     async def run() -> None:
         async with acquire(pool) as conn:
+            await prune_email_codes(conn)
             await prune_idempotency_keys(conn)
             await prune_public_changes(conn)
+            await prune_challenges(conn)
+            await prune_invitations(conn)
+            await prune_logins(conn)
             await data_exports.prune(conn)
             await prune_log(conn)
             await prune_revocations(conn)

@@ -61,6 +61,18 @@ _enum(
 )
 
 
+class LoginAudience(StrEnum):
+    RESIDENTS = "RESIDENTS"
+    STAFF = "STAFF"
+
+
+_enum(
+    LoginAudience,
+    "Whom a way to log in is for.",
+    {"RESIDENTS": "Everybody.", "STAFF": "Who works for the municipality; it may give roles."},
+)
+
+
 class SessionMethod(StrEnum):
     DEVICE = "DEVICE"
     EMAIL = "EMAIL"
