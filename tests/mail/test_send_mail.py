@@ -1,6 +1,7 @@
 """The job against a real SMTP server: sealed, sent, sent again, refused, too late, and no address in any log."""
 
 import asyncio
+import logging
 import os
 import ssl
 from collections.abc import AsyncIterator, MutableMapping
@@ -91,8 +92,9 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         lines.append(f"{name} {event}")
         raise structlog.DropEvent
 
+    everything = structlog.make_filtering_bound_logger(logging.DEBUG)
     for module in (send_mail_job, queue):
-        monkeypatch.setattr(module, "log", structlog.wrap_logger(None, processors=[keep]))
+        monkeypatch.setattr(module, "log", structlog.wrap_logger(None, processors=[keep], wrapper_class=everything))
     return lines
 
 
