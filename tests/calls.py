@@ -30,6 +30,8 @@ Path: TypeAlias = tuple[str | int, ...]
 
 # What valid text is where any text won't do.
 TEXTS = {"text": "Penkki puistoon", "search": "penkki", "title": "Lisää penkkejä", "body": "Niille voi istua."}
+# What a valid call takes beside what the schema requires: one of several.
+NEEDED = {"CompleteLoginInput": ("code",)}
 ROOTS = {"Query": "query", "Mutation": "mutation", "Subscription": "subscription"}
 
 
@@ -133,7 +135,8 @@ def example(type_: GraphQLInputType, name: str, ids: Mapping[str, str]) -> Any: 
     if is_list_type(inner):
         return [example(inner.of_type, name, ids)]
     if is_input_object_type(inner):
-        required = {n: field for n, field in inner.fields.items() if is_required_input_field(field)}
+        needed = NEEDED.get(inner.name, ())
+        required = {n: field for n, field in inner.fields.items() if is_required_input_field(field) or n in needed}
         return {n: example(field.type, n, ids) for n, field in required.items()}
     if is_enum_type(inner):
         return ids.get(name) or next(iter(inner.values))

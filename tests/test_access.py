@@ -14,6 +14,7 @@ from backend.resolvers.access import POLICIES, Policy
 from tests.calls import calls
 from tests.conftest import OTHER, Api
 from tests.contents import contents
+from tests.login.idp import LOA2, REDIRECT, Idp, Person
 from tests.schema_walk import node_types, root_fields
 from tests.transport.wire import Wire
 
@@ -39,6 +40,8 @@ MUTATIONS = {
     #                        ano res aut mem con off str coo mod adm
     "registerDevice": "       +   +   +   +   +   +   +   +   +   +",
     "refreshSession": "       +   +   +   +   +   +   +   +   +   +",
+    "beginLogin": "           +   +   +   +   +   +   +   +   +   +",
+    "completeLogin": "        +   +   +   +   +   +   +   +   +   +",
     "endSession": "           U   +   +   +   +   +   +   +   +   +",
     "endSession of another": "U   ?   ?   ?   ?   ?   ?   ?   ?   ?",
     "endAllSessions": "       U   +   +   +   +   +   +   +   +   +",
@@ -120,6 +123,7 @@ class People:
     """Each of the ACTORS with a token, and a group of two with somebody who asked to join."""
 
     api: Api
+    idp: Idp
     slug: str
     tokens: dict[str, str] = field(default_factory=dict)
     ids: dict[str, UUID] = field(default_factory=dict)
@@ -199,12 +203,12 @@ class People:
         if name == "refreshSession":
             session = await self.api.mutate("registerDevice", {"locale": "fi", **key}, "refreshToken")
             return {"refreshToken": session["refreshToken"]}
+        if name == "completeLogin":
+            await self.idp.person(f"{actor} {uuid4()}", acr=LOA2)
+            return await Person(self.api, self.idp).code(token=self.tokens.get(actor, ""), municipality=self.slug)
         if name == "endSession":
-            return {
-                "sessionId": await self.session(
-                    "applicant" if "another" in operation or actor == "anonymous" else actor
-                )
-            }
+            whose = "applicant" if "another" in operation or actor == "anonymous" else actor
+            return {"sessionId": await self.session(whose)}
         if name in {"joinGroup", "leaveGroup", "approveMember"}:
             whom = {"residentId": global_id("Resident", self.ids["applicant"])} if name == "approveMember" else {}
             return {"groupId": await self.new_group(all_contacts=name == "leaveGroup"), **whom}
@@ -218,6 +222,7 @@ class People:
             "updateProfile": {"displayName": f"Nimi {uuid4()}"},
             "createGroup": {"displayName": "Naapurit", "kind": "INFORMAL", **key},
             "endAllSessions": {},
+            "beginLogin": {"providerId": "tunnus", "redirectUri": REDIRECT},
         }
         return alone[name] if name in alone else await self._about_an_idea(operation, actor)
 
@@ -257,8 +262,8 @@ class People:
 
 
 @pytest.fixture
-async def people(api: Api) -> People:
-    made = People(api, SLUG)
+async def people(api: Api, idp: Idp) -> People:
+    made = People(api, idp, SLUG)
     await made.gather()
     return made
 
@@ -417,16 +422,17 @@ async def test_everybody_sees_what_is_theirs_to_see_on_every_path(people: People
     assert wrong == []
 
 
+# Arguments of mutations that take ids of objects.
+IDS = frozenset({"ideaId", "groupId", "residentId", "subjectId", "sessionId", "upTo"})
+
+
 def of_nobody(input: Json) -> Json:
     """The same with ids that nobody has."""
-    return {
-        name: global_id(parse_id(value)[0], uuid4()) if name.endswith("Id") or name == "upTo" else value
-        for name, value in input.items()
-    }
+    return {name: global_id(parse_id(value)[0], uuid4()) if name in IDS else value for name, value in input.items()}
 
 
 async def test_c3_a_token_of_another_municipality_opens_nothing_here(people: People) -> None:
-    twins = People(people.api, OTHER)
+    twins = People(people.api, people.idp, OTHER)
     await twins.gather()
     before, outcomes = await contents(people.api.conn), set()
     for actor, token in twins.tokens.items():
@@ -441,7 +447,7 @@ async def test_c3_a_token_of_another_municipality_opens_nothing_here(people: Peo
 
 
 async def test_c1_ids_of_another_municipality_are_ids_of_nothing(people: People) -> None:
-    twins = People(people.api, OTHER)
+    twins = People(people.api, people.idp, OTHER)
     await twins.gather()
     for operation in MUTATIONS:
         for actor in ("anonymous", "resident", "contact", "official", "coordinator", "moderator"):
@@ -456,7 +462,7 @@ async def test_c1_ids_of_another_municipality_are_ids_of_nothing(people: People)
 
 
 async def test_c1_queries_about_another_municipality_are_about_nothing(people: People) -> None:
-    twins, here = People(people.api, OTHER), await scene(people)
+    twins, here = People(people.api, people.idp, OTHER), await scene(people)
     await twins.gather()
     catalogue = people.api.catalogue
     ids = {

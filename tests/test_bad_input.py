@@ -30,6 +30,7 @@ from backend.transport import answers
 from tests.calls import Call, Json, Path, calls, is_nullable
 from tests.conftest import Api
 from tests.contents import contents
+from tests.login.idp import LOA2, REDIRECT, Idp, Person
 from tests.transport.wire import Wire
 
 pytestmark = pytest.mark.anyio
@@ -175,6 +176,7 @@ class World:
     token: str
     log: CapturingLogger
     records: pytest.LogCaptureFixture
+    person: Person
     ids: dict[str, str] = field(default_factory=dict)
 
     async def renew(self) -> None:
@@ -218,6 +220,9 @@ class World:
             ),
             **dict.fromkeys(("responsibleId", "toOfficialId"), global_id("Official", catalogue.coordinator.id)),
             "refreshToken": session["refreshToken"],
+            "providerId": "tunnus",
+            "redirectUri": REDIRECT,
+            **await self.person.code(token=token),
             **dict.fromkeys(("Session", "sessionId"), global_id("Session", another)),
             "role": "MODERATOR",  # the first value is what everybody is
         }
@@ -246,7 +251,9 @@ class World:
 
 
 @pytest.fixture
-async def world(api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> AsyncIterator[World]:
+async def world(
+    api: Api, idp: Idp, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> AsyncIterator[World]:
     log = CapturingLogger()
     for module in (answers, app_module):
         monkeypatch.setattr(module, "log", structlog.wrap_logger(log, processors=[]))
@@ -262,7 +269,8 @@ async def world(api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCap
     [token] = await mint_tokens(
         api.settings, slug=SLUG, role="RESIDENT", strength="EMAIL", count=1, resident=me, department="", ttl=3600
     )
-    made = World(api, token, log, caplog)
+    await idp.person("somebody", acr=LOA2)
+    made = World(api, token, log, caplog, Person(api, idp))
     await made.renew()
     yield made
     assert made.failures() == []

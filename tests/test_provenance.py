@@ -41,7 +41,16 @@ NEVER_PUBLIC = {
     "municipalities": {"slugs", "catalogue", "sender"},  # the catalogue's version is in every key
     "notifications": {"notify_followers", "id_of_now", "mark_notifications_read"},
     "residents": {"register_resident", "roles", "seat_official", "update_profile"},
-    "roles": {"lock_account", "grant_role", "revoke_role", "lock_administrators", "lock_official", "acts_already"},
+    "roles": {
+        "lock_account",
+        "grant_role",
+        "revoke_role",
+        "roles_of_source",
+        "official_by_email",
+        "lock_administrators",
+        "lock_official",
+        "acts_already",
+    },
     "responses": {"acting_official", "respond_to_idea"},
     "sessions": {
         "start_session",
@@ -65,6 +74,7 @@ NEVER_PUBLIC_MODULES = {
     "idempotency",
     "imports",
     "joins",
+    "logins",
     "migrate",
     "pool",
     "public_changes",

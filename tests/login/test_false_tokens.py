@@ -107,12 +107,13 @@ async def test_a_false_id_token_logs_nobody_in(person: Person, idp: Idp, way: st
             await idp.set(token=lie.token)
             minted = await idp.order("mint", client_id="heitto", nonce=begun["nonce"])
             back = {"state": begun["state"], "idToken": minted}
+        shape = name == "80 kB" and way == "idToken"  # which is seen before anything else
         before = await contents(person.api.conn)
         answer = (await person.api.post(COMPLETE, {"input": back})).json()
         refused = (answer.get("data") or {}).get("completeLogin") or answer
         if refused["errors"] != [{"code": "INVALID", "field": ["input", way]}] or refused["accessToken"]:
             wrong.append((name, refused))
-        if await changed(person.api, before) != {"login_attempts"}:
+        if await changed(person.api, before) != (set() if shape else {"login_attempts"}):
             wrong.append((name, "changed something"))
         await idp.set(token={})
     assert wrong == []
@@ -203,14 +204,15 @@ async def test_where_tokens_are_encrypted_others_are_refused(person: Person, idp
     await idp.set(token={})
     plain = await idp.order("mint", client_id="heitto", nonce=begun["nonce"], acr=LOA3, hetu="131052-308T")
     plain_for_it = await idp.order("mint", client_id="another", aud="heitto-vahva", nonce=begun["nonce"], acr=LOA3)
-    for token in (plain, plain_for_it, "a.b.c.d.e", "....", "", "a" * 100_000):
+    for token in (plain, plain_for_it, "a.b.c.d.e", "....", "", "a" * 100_000, "ä.ö.å.x.y"):
         begun = await person.begin("vahva")
         refused = await person.complete(state=begun["state"], idToken=token)
         assert refused["errors"] == [{"code": "INVALID", "field": ["input", "idToken"]}], token[:20]
 
 
 async def test_a_login_must_be_as_young_as_was_asked(person: Person, idp: Idp) -> None:
-    for auth_time in (int(time.time()) - 600, None, "now", True, [], -(10**400)):
+    odd: tuple[object, ...] = (int(time.time()) - 600, None, "now", True, [], -(10**400))
+    for auth_time in odd:
         await idp.person("aino", acr=LOA3, hetu="131052-308T", auth_time=auth_time)
         assert (await person.log_in("vahva"))["errors"] == [{"code": "INVALID", "field": ["input", "code"]}]
 
