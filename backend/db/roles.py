@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 
 from backend.cursors import Place
-from backend.db import audit, revocations
+from backend.db import audit, invitations, revocations
 from backend.db.pages import Page, PageRequest, page
 from backend.db.pool import Connection
 from backend.db.statements import statements
@@ -101,6 +101,8 @@ async def revoke_role(
     if not rows:
         return False
     await conn.execute(SQL["leave_post"], municipality_id, resident_id)
+    if role == "ADMINISTRATOR":
+        await invitations.withdraw_invitations_of(conn, municipality_id=municipality_id, inviter_id=resident_id)
     await revocations.reopen(conn, municipality_id=municipality_id, resident_id=resident_id)
     await audit.record(
         conn,

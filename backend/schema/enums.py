@@ -183,6 +183,23 @@ _enum(
 )
 
 
+class DataExportStatus(StrEnum):
+    PENDING = "PENDING"
+    READY = "READY"
+    EXPIRED = "EXPIRED"
+
+
+_enum(
+    DataExportStatus,
+    "How far a copy of somebody's data is.",
+    {
+        "PENDING": "It is being made.",
+        "READY": "It can be downloaded, once.",
+        "EXPIRED": "It was downloaded, or not in time: ask for a new one.",
+    },
+)
+
+
 class IdeaOrder(StrEnum):
     NEWEST = "NEWEST"
     OLDEST = "OLDEST"

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 COMPLETE = (
     "mutation ($input: CompleteLoginInput!) { completeLogin(input: $input) { accessToken errors { code field } } }"
 )
-NOW = int(time.time())
+NOW, SOON = int(time.time()), int(time.time()) + 86_400  # tests may begin long after they were read
 FOREIGN = RSAKey.generate_key(2048)
 FOREIGN_JWK: Json = {**FOREIGN.as_dict(private=False), "kid": "theirs"}
 
@@ -59,9 +59,9 @@ LIES = {
     "expired": claims(exp=NOW - 31),
     "never expires": claims(exp=None),
     "expires as text": claims(exp="tomorrow"),
-    "expires in a list": claims(exp=[NOW + 300]),
-    "not yet": claims(nbf=NOW + 600),
-    "from the future": claims(iat=NOW + 600),
+    "expires in a list": claims(exp=[SOON]),
+    "not yet": claims(nbf=SOON),
+    "from the future": claims(iat=SOON),
     "from no time": claims(iat=None),
     "another nonce": claims(nonce="another"),
     "no nonce": claims(nonce=None),
@@ -171,7 +171,7 @@ async def test_every_allowed_algorithm_verifies(person: Person, idp: Idp, algori
 async def test_d4_keys_and_addresses_in_the_header_are_ignored(person: Person, idp: Idp) -> None:
     """A token signed with a key of one's own, which its header brings along or points to."""
     begun = await person.begin()
-    told = {"iss": idp.issuer, "aud": "heitto", "sub": "aino", "iat": NOW, "exp": NOW + 600, "nonce": begun["nonce"]}
+    told = {"iss": idp.issuer, "aud": "heitto", "sub": "aino", "iat": NOW, "exp": SOON, "nonce": begun["nonce"]}
     for header in (
         {"jwk": FOREIGN_JWK},
         {"jwk": FOREIGN_JWK, "kid": "theirs"},
@@ -211,8 +211,8 @@ async def test_where_tokens_are_encrypted_others_are_refused(person: Person, idp
 
 
 async def test_a_login_must_be_as_young_as_was_asked(person: Person, idp: Idp) -> None:
-    odd: tuple[object, ...] = (int(time.time()) - 600, None, "now", True, [], -(10**400))
-    for auth_time in odd:
+    said: tuple[object, ...] = (int(time.time()) - 600, None, "now", True, [], -(10**400))
+    for auth_time in said:
         await idp.person("aino", acr=LOA3, hetu="131052-308T", auth_time=auth_time)
         assert (await person.log_in("vahva"))["errors"] == [{"code": "INVALID", "field": ["input", "code"]}]
 
