@@ -16,6 +16,7 @@ from tests.authenticator import Authenticator
 from tests.calls import calls
 from tests.conftest import OTHER, Api
 from tests.contents import contents
+from tests.login.idp import LOA2, REDIRECT, Idp, Person
 from tests.mails import code_mails
 from tests.schema_walk import node_types, root_fields
 from tests.transport.wire import Wire
@@ -42,6 +43,8 @@ MUTATIONS = {
     #                        ano res aut mem con off str coo mod adm
     "registerDevice": "       +   +   +   +   +   +   +   +   +   +",
     "refreshSession": "       +   +   +   +   +   +   +   +   +   +",
+    "beginLogin": "           +   +   +   +   +   +   +   +   +   +",
+    "completeLogin": "        +   +   +   +   +   +   +   +   +   +",
     "requestEmailCode": "     +   +   +   +   +   +   +   +   +   +",
     "confirmEmailCode": "     +   +   +   +   +   +   +   +   +   +",
     "confirmEmailLink": "     +   +   +   +   +   +   +   +   +   +",
@@ -135,6 +138,7 @@ class People:
     """Each of the ACTORS with a token, and a group of two with somebody who asked to join."""
 
     api: Api
+    idp: Idp
     slug: str
     tokens: dict[str, str] = field(default_factory=dict)
     ids: dict[str, UUID] = field(default_factory=dict)
@@ -214,12 +218,12 @@ class People:
         if name == "refreshSession":
             session = await self.api.mutate("registerDevice", {"locale": "fi", **key}, "refreshToken")
             return {"refreshToken": session["refreshToken"]}
+        if name == "completeLogin":
+            await self.idp.person(f"{actor} {uuid4()}", acr=LOA2)
+            return await Person(self.api, self.idp).code(token=self.tokens.get(actor, ""), municipality=self.slug)
         if name == "endSession":
-            return {
-                "sessionId": await self.session(
-                    "applicant" if "another" in operation or actor == "anonymous" else actor
-                )
-            }
+            whose = "applicant" if "another" in operation or actor == "anonymous" else actor
+            return {"sessionId": await self.session(whose)}
         if name in {"joinGroup", "leaveGroup", "approveMember"}:
             whom = {"residentId": global_id("Resident", self.ids["applicant"])} if name == "approveMember" else {}
             return {"groupId": await self.new_group(all_contacts=name == "leaveGroup"), **whom}
@@ -235,6 +239,7 @@ class People:
             "updateProfile": {"displayName": f"Nimi {uuid4()}"},
             "createGroup": {"displayName": "Naapurit", "kind": "INFORMAL", **key},
             "endAllSessions": {},
+            "beginLogin": {"providerId": "tunnus", "redirectUri": REDIRECT},
             "requestDataExport": key,
             "eraseAccount": {"displayName": await self.name(actor) if name == "eraseAccount" else ""},
         }
@@ -327,8 +332,8 @@ class People:
 
 
 @pytest.fixture
-async def people(api: Api) -> People:
-    made = People(api, SLUG)
+async def people(api: Api, idp: Idp) -> People:
+    made = People(api, idp, SLUG)
     await made.gather()
     return made
 
@@ -501,14 +506,14 @@ def of_nobody(input: Json) -> Json:
         name: others[name]
         if name in others
         else global_id(parse_id(value)[0], uuid4())
-        if name.endswith("Id") or name == "upTo"
+        if (name.endswith("Id") and name != "providerId") or name == "upTo"
         else value
         for name, value in input.items()
     }
 
 
 async def test_c3_a_token_of_another_municipality_opens_nothing_here(people: People) -> None:
-    twins = People(people.api, OTHER)
+    twins = People(people.api, people.idp, OTHER)
     await twins.gather()
     before, outcomes = await contents(people.api.conn), set()
     for actor, token in twins.tokens.items():
@@ -523,7 +528,7 @@ async def test_c3_a_token_of_another_municipality_opens_nothing_here(people: Peo
 
 
 async def test_c1_ids_of_another_municipality_are_ids_of_nothing(people: People) -> None:
-    twins = People(people.api, OTHER)
+    twins = People(people.api, people.idp, OTHER)
     await twins.gather()
     for operation in MUTATIONS:
         for actor in ("anonymous", "resident", "contact", "official", "coordinator", "moderator"):
@@ -538,7 +543,7 @@ async def test_c1_ids_of_another_municipality_are_ids_of_nothing(people: People)
 
 
 async def test_c1_queries_about_another_municipality_are_about_nothing(people: People) -> None:
-    twins, here = People(people.api, OTHER), await scene(people)
+    twins, here = People(people.api, people.idp, OTHER), await scene(people)
     await twins.gather()
     catalogue = people.api.catalogue
     ids = {

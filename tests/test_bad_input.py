@@ -30,6 +30,7 @@ from backend.transport import answers
 from tests.calls import Call, Json, Path, calls, is_nullable
 from tests.conftest import Api
 from tests.contents import contents
+from tests.login.idp import LOA2, REDIRECT, Idp, Person
 from tests.mails import code_mails
 from tests.transport.wire import Wire
 
@@ -178,6 +179,7 @@ class World:
     token: str
     log: CapturingLogger
     records: pytest.LogCaptureFixture
+    person: Person
     ids: dict[str, str] = field(default_factory=dict)
 
     async def renew(self) -> None:
@@ -219,6 +221,7 @@ class World:
             """,
             parse_id(idea)[1],
         )
+        login = await self.person.code(token=token)
         catalogue = api.catalogue
         self.ids = {
             **dict.fromkeys(("id", "ids", "Idea", "ideaId", "subjectId"), idea),
@@ -232,6 +235,9 @@ class World:
             ),
             **dict.fromkeys(("responsibleId", "toOfficialId"), global_id("Official", catalogue.coordinator.id)),
             "refreshToken": session["refreshToken"],
+            "providerId": "tunnus",
+            "redirectUri": REDIRECT,
+            **{f"CompleteLoginInput.{name}": text for name, text in login.items()},
             "challengeId": challenge["challengeId"],
             "code": mail.code,
             "secret": mail.secret,
@@ -266,7 +272,9 @@ class World:
 
 
 @pytest.fixture
-async def world(api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> AsyncIterator[World]:
+async def world(
+    api: Api, idp: Idp, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> AsyncIterator[World]:
     log = CapturingLogger()
     for module in (answers, app_module):
         monkeypatch.setattr(module, "log", structlog.wrap_logger(log, processors=[]))
@@ -282,8 +290,9 @@ async def world(api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCap
     [token] = await mint_tokens(
         api.settings, slug=SLUG, role="RESIDENT", strength="EMAIL", count=1, resident=me, department="", ttl=3600
     )
+    await idp.person("somebody", acr=LOA2)
     await api.conn.execute("UPDATE residents SET display_name = 'Teksti' WHERE id = $1", parse_id(me)[1])
-    made = World(api, token, log, caplog)
+    made = World(api, token, log, caplog, Person(api, idp))
     await made.renew()
     yield made
     assert made.failures() == []
