@@ -179,6 +179,20 @@ def token(
     print("\n".join(tokens))
 
 
+@municipality.command("set")
+def municipality_set(
+    slug: Annotated[str, typer.Option(help="Slug of the municipality.")],
+    vote_strength: Annotated[str, typer.Option(help="From which strength on votes count: DEVICE, EMAIL or STRONG.")],
+    data_dir: DataDir = DATA,
+) -> None:
+    """Changes a municipality's rules. Its votes are counted anew, which voters wait for."""
+    settings = settings_for(data_dir, "database_url")
+    from backend.commands import set_vote_strength
+
+    run(set_vote_strength(settings, slug=slug, strength=vote_strength))
+    print(f"{slug}: votes count from {vote_strength} on")
+
+
 @app.command("identity-key")
 def identity_key_(data_dir: DataDir = DATA) -> None:
     """Prints the key by which people are recognised: set it as HEITTO_IDENTITY_KEY before the secret key changes."""

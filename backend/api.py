@@ -15,6 +15,7 @@ from backend.errors import Refusal
 from backend.messages import message
 
 # Fields are named like modules, and a class body would take the one for the other: hence `on_`.
+from backend.resolvers import email_codes as on_email_codes
 from backend.resolvers import follows as on_follows
 from backend.resolvers import groups as on_groups
 from backend.resolvers import ideas as on_ideas
@@ -28,6 +29,7 @@ from backend.resolvers import responses as on_responses
 from backend.resolvers import roles as on_roles
 from backend.resolvers import sessions as on_sessions
 from backend.resolvers import votes as on_votes
+from backend.schema.email_codes import RequestEmailCodePayload
 from backend.schema.enums import UserErrorCode
 from backend.schema.errors import UserError
 from backend.schema.follows import SetFollowPayload
@@ -145,6 +147,20 @@ class Mutation:
         on_sessions.refresh_session,
         SessionPayload,
         "New tokens for a session; the refresh token changes with every use.",
+    )
+    request_email_code: RequestEmailCodePayload | None = mutation(
+        on_email_codes.request_email_code,
+        RequestEmailCodePayload,
+        "Mails a code and a link to sign in with. Send it with the device's token to keep what was done on the device.",
+    )
+    confirm_email_code: SessionPayload | None = mutation(
+        on_email_codes.confirm_email_code,
+        SessionPayload,
+        "Signs in with a code: raises the caller's account, joins it with the one the address belongs to, "
+        "or makes one. Needs the same account's token as the request for the code, or none as it.",
+    )
+    confirm_email_link: SessionPayload | None = mutation(
+        on_email_codes.confirm_email_link, SessionPayload, "The same with the link of the mail."
     )
     end_session: EndSessionsPayload | None = mutation(
         on_sessions.end_session,

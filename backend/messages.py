@@ -61,6 +61,16 @@ MESSAGES: Final[dict[str, dict[str, str]]] = {
         "sv": "Någon annan ändrade detta samtidigt, eller så pågår sändningen. Ladda om och försök sedan.",
         "en": "Somebody else changed this meanwhile, or it is still being sent. Reload, then try again.",
     },
+    "email_malformed": {
+        "fi": "Tämä ei ole sähköpostiosoite. Tarkista se, esimerkiksi nimi@esimerkki.fi.",
+        "sv": "Det här är ingen e-postadress. Kontrollera den, till exempel namn@exempel.fi.",
+        "en": "This is not an e-mail address. Check it, for example name@example.fi.",
+    },
+    "email_code_wrong": {
+        "fi": "Koodi tai linkki ei käy. Se on voinut vanheta, tai se on jo käytetty. Tarkista se tai pyydä uusi.",
+        "sv": "Koden eller länken går inte. Den kan ha gått ut eller redan använts. Kontrollera den eller be om en ny.",
+        "en": "The code or link doesn't work. It may have ended, or was used already. Check it or ask for a new one.",
+    },
     "idea_text_fixed": {
         "fi": "Ideaa on jo äänestetty, joten sen teksti ei enää muutu. Heitä muutettu ajatus uutena ideana.",
         "sv": "Idén har redan fått röster, så texten ändras inte längre. Kasta den ändrade tanken som en ny idé.",

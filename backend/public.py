@@ -62,7 +62,7 @@ VIEWERS: Final = _fields(
         "Group": "members viewerRole",
         "GroupMemberConnection": _PAGE,
         "GroupMemberEdge": f"{_ROW} role joinedAt",
-        "Viewer": "resident locale strength roles official groups ideas votes follows notifications unreadCount "
+        "Viewer": "resident locale strength roles emails official groups ideas votes follows notifications unreadCount "
         "sessions passkeys",
         "Session": "id method deviceName createdAt lastUsedAt expiresAt isCurrent",
         "SessionConnection": _PAGE,

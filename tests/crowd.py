@@ -99,12 +99,22 @@ WITH few_member AS (
   CROSS JOIN (SELECT id FROM officials WHERE municipality_id = $1 ORDER BY id LIMIT 1) AS o
   CROSS JOIN LATERAL generate_series(1, CASE WHEN idea.n <= 20 THEN 1 ELSE 20 END)
   RETURNING id, idea_id
+), identity AS (
+  INSERT INTO identities (municipality_id, kind, subject_hash, resident_id, email)
+  SELECT $1, 'EMAIL', sha256(n::text::bytea), ($2::uuid[])[CASE WHEN n = 0 THEN 1 ELSE 2 END], n || '@example.fi'
+  FROM generate_series(0, 20) AS n
 ), notification AS (
   INSERT INTO notifications (municipality_id, resident_id, event_id, kind, idea_id, response_id)
   SELECT DISTINCT ON (r.idea_id) $1::uuid, ($2::uuid[])[CASE WHEN i.n = 1 THEN 1 ELSE 2 END], r.id,
     'RESPONSE'::notification_kind, r.idea_id, r.id
   FROM response AS r JOIN unnest($4::uuid[]) WITH ORDINALITY AS i (id, n) ON i.id = r.idea_id
   WHERE i.n = 1 OR i.n > 20
+), invitation AS (
+  INSERT INTO invitations (municipality_id, secret_hash, email, role, official_id, source, invited_by_id, expires_at)
+  SELECT $1, sha256(n::text::bytea), n || '@example.fi', 'OFFICIAL', o.id, 'ADMINISTRATOR', ($2::uuid[])[2],
+    now() + interval '7 days'
+  FROM generate_series(1, 20) AS n
+  CROSS JOIN (SELECT id FROM officials WHERE municipality_id = $1 ORDER BY id LIMIT 1) AS o
 ), passkey AS (
   INSERT INTO passkeys (municipality_id, resident_id, credential_hash, public_key, sign_count, name)
   SELECT $1, ($2::uuid[])[CASE WHEN n = 1 THEN 1 ELSE 2 END], sha256(n::text::bytea), '', 0, 'P' || n

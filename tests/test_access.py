@@ -11,10 +11,12 @@ from graphql import get_named_type, get_nullable_type, is_list_type
 from backend.demo.load import SLUG
 from backend.ids import global_id, parse_id
 from backend.resolvers.access import POLICIES, Policy
+from tests.api.test_invitations import mailed
 from tests.authenticator import Authenticator
 from tests.calls import calls
 from tests.conftest import OTHER, Api
 from tests.contents import contents
+from tests.mails import code_mails
 from tests.schema_walk import node_types, root_fields
 from tests.transport.wire import Wire
 
@@ -40,6 +42,9 @@ MUTATIONS = {
     #                        ano res aut mem con off str coo mod adm
     "registerDevice": "       +   +   +   +   +   +   +   +   +   +",
     "refreshSession": "       +   +   +   +   +   +   +   +   +   +",
+    "requestEmailCode": "     +   +   +   +   +   +   +   +   +   +",
+    "confirmEmailCode": "     +   +   +   +   +   +   +   +   +   +",
+    "confirmEmailLink": "     +   +   +   +   +   +   +   +   +   +",
     "endSession": "           U   +   +   +   +   +   +   +   +   +",
     "endSession of another": "U   ?   ?   ?   ?   ?   ?   ?   ?   ?",
     "endAllSessions": "       U   +   +   +   +   +   +   +   +   +",
@@ -69,6 +74,9 @@ MUTATIONS = {
     "beginPasskeyLogin": "    +   +   +   +   +   +   +   +   +   +",
     "finishPasskeyLogin": "   +   +   +   +   +   +   +   +   +   +",
     "removePasskey": "        U   ?   ?   ?   ?   +   +   +   +   +",
+    "inviteStaff": "          U   F   F   F   F   F   F   F   F   +",
+    "withdrawInvitation": "   U   F   F   F   F   F   F   F   F   +",
+    "acceptInvitation": "     +   +   +   +   +   +   +   +   +   +",
     "grantRole": "            U   F   F   F   F   F   F   F   F   +",
     "revokeRole": "           U   F   F   F   F   F   F   F   F   +",
 }
@@ -100,6 +108,7 @@ SIGHTS = {
     "municipality": "                        +   +   +   +   +   +   +   +   +   +",
     "groups": "                              +   +   +   +   +   +   +   +   +   +",
     "contact": "                             +   +   +   +   +   +   +   +   +   +",
+    "invitations": "                         U   F   F   F   F   F   F   F   F   +",
     "staff": "                               U   F   F   F   F   F   F   F   F   +",
 }
 
@@ -215,11 +224,8 @@ class People:
         if name in {"joinGroup", "leaveGroup", "approveMember"}:
             whom = {"residentId": global_id("Resident", self.ids["applicant"])} if name == "approveMember" else {}
             return {"groupId": await self.new_group(all_contacts=name == "leaveGroup"), **whom}
-        if "Passkey" in name:
-            return await self.passkey_input(name, actor)
-        if name in {"grantRole", "revokeRole"}:
-            role = "RESIDENT" if name == "grantRole" else "MODERATOR"
-            return {"residentId": await self.newcomer(role), "role": "MODERATOR"}
+        if name.endswith(("Staff", "Invitation", "Role")) or "Passkey" in name or "Email" in name:
+            return await self._of_accounts(name, actor)
         group = {"groupId": self.group} if "group" in operation else {}
         alone: dict[str, Json] = {
             "registerDevice": {"locale": "fi", **key},
@@ -230,7 +236,28 @@ class People:
         }
         return alone[name] if name in alone else await self._about_an_idea(operation, actor)
 
-    async def passkey_input(self, name: str, actor: str) -> Json:
+    async def _of_accounts(self, name: str, actor: str) -> Json:
+        if name.endswith(("Staff", "Invitation")):
+            return await self._invitation(name)
+        if "Passkey" in name:
+            return await self._passkey(name, actor)
+        if "Email" in name:
+            return await self._email(name, actor)
+        role = "RESIDENT" if name == "grantRole" else "MODERATOR"
+        return {"residentId": await self.newcomer(role), "role": "MODERATOR"}
+
+    async def _invitation(self, name: str) -> Json:
+        asked = {"email": f"{uuid4().hex}@example.fi", "role": "MODERATOR", "locale": "fi"}
+        asked["idempotencyKey"] = str(uuid4())
+        if name == "inviteStaff":
+            return asked
+        here = {"token": self.tokens["administrator"], "heitto_municipality": self.slug}
+        made = await self.api.mutate("inviteStaff", asked, "invitation { id }", **here)
+        if name == "withdrawInvitation":
+            return {"invitationId": made["invitation"]["id"]}
+        return {"secret": (await mailed(self.api))[-1][1]}
+
+    async def _passkey(self, name: str, actor: str) -> Json:
         """By an authenticator of the actor's own where they may have one; else by the administrator's."""
         owner = actor if actor in ACTORS[5:] else "administrator"
         origin, key, headers = f"https://{self.slug}.example", Authenticator(), {"heitto_municipality": self.slug}
@@ -256,6 +283,23 @@ class People:
             return {"passkeyId": added["passkey"]["id"]}
         begun = await begin("beginPasskeyLogin")
         return {"challengeId": begun["challengeId"], "credential": key.get(begun["options"], origin)}
+
+    async def _email(self, name: str, actor: str) -> Json:
+        """An address of nobody yet, and where one is confirmed, what was mailed to it for the actor."""
+        asked = {"email": f"{uuid4().hex}@example.fi", "locale": "fi"}
+        if name == "requestEmailCode":
+            return asked
+        made = await self.api.mutate(
+            "requestEmailCode",
+            asked,
+            "challengeId",
+            token=self.tokens.get(actor, ""),
+            heitto_municipality=self.slug,
+        )
+        mail = (await code_mails(self.api.conn, self.api.settings))[-1]
+        if name == "confirmEmailLink":
+            return {"secret": mail.secret}
+        return {"challengeId": made["challengeId"], "code": mail.code}
 
     async def newcomer(self, role: str) -> str:
         token = await self.api.token(role, municipality=self.slug)
@@ -356,6 +400,8 @@ async def scene(people: People) -> Scene:
         "UPDATE ideas SET status = 'MERGED', merged_into_id = $2 WHERE id = $1",
         *(parse_id(each)[1] for each in (merged, hidden)),
     )
+    asked = {"email": "eero@example.fi", "role": "MODERATOR", "locale": "fi", "idempotencyKey": str(uuid4())}
+    await api.mutate("inviteStaff", asked, "invitation { id }", token=people.tokens["administrator"])
     return Scene(
         idea,
         withdrawn,
@@ -415,6 +461,7 @@ def looks(scene: Scene, people: People) -> dict[str, tuple[str, str]]:
         "municipality": ("municipality { id }", '"id"'),
         "groups": ("groups { nodes { id } }", group),
         "contact": (f'contact(themeId: "{theme}") {{ id }}', '"id"'),
+        "invitations": ("invitations { nodes { email } }", "eero@example.fi"),
         "staff": ("staff { nodes { resident { id } } }", global_id("Resident", people.ids["moderator"])),
     }
 
@@ -460,8 +507,13 @@ async def test_everybody_sees_what_is_theirs_to_see_on_every_path(people: People
 
 def of_nobody(input: Json) -> Json:
     """The same with ids that nobody has."""
+    others = {"challengeId": str(uuid4()), "secret": "x" * 43}
     return {
-        name: global_id(parse_id(value)[0], uuid4()) if name.endswith("Id") or name == "upTo" else value
+        name: others[name]
+        if name in others
+        else global_id(parse_id(value)[0], uuid4())
+        if name.endswith("Id") or name == "upTo"
+        else value
         for name, value in input.items()
     }
 

@@ -30,6 +30,7 @@ from backend.transport import answers
 from tests.calls import Call, Json, Path, calls, is_nullable
 from tests.conftest import Api
 from tests.contents import contents
+from tests.mails import code_mails
 from tests.transport.wire import Wire
 
 pytestmark = pytest.mark.anyio
@@ -51,8 +52,8 @@ CODES = {
     "UNSUPPORTED_MEDIA_TYPE": 415,
 }
 NOBODY = UUID(int=7)
-# Done only with what an authenticator signs: tests/api/test_passkeys.py.
-SIGNED = {"finishPasskeyRegistration", "finishPasskeyLogin"}
+# Done only with what an authenticator signs, or a mail of its own: tests/api/test_passkeys.py, test_invitations.py.
+SIGNED = {"finishPasskeyRegistration", "finishPasskeyLogin", "acceptInvitation"}
 HUGE = "ä" * 5_000_000  # 10 MB
 
 # JSON as it is sent, since some of it is none. What stands in these places is refused, with a code or a user error.
@@ -204,9 +205,14 @@ class World:
             """,
             parse_id(idea)[1],
         )
+        asked = {"email": "eero@example.fi", "role": "MODERATOR", "locale": "fi", "idempotencyKey": str(uuid4())}
+        invited = await api.mutate("inviteStaff", asked, "invitation { id }", token=token)
         session = await api.mutate(
             "registerDevice", {"locale": "fi", "idempotencyKey": str(uuid4())}, "refreshToken", token=token
         )
+        asked = {"email": f"{uuid4().hex}@example.fi", "locale": "fi"}
+        challenge = await api.mutate("requestEmailCode", asked, "challengeId", token=token)
+        mail = (await code_mails(api.conn, api.settings))[-1]
         another = await api.conn.fetchval(
             """
             INSERT INTO sessions (municipality_id, resident_id, head_hash, refreshed_at, expires_at)
@@ -229,9 +235,12 @@ class World:
             **dict.fromkeys(("responsibleId", "toOfficialId"), global_id("Official", catalogue.coordinator.id)),
             "refreshToken": session["refreshToken"],
             "origin": "https://ilola.example",
-            "challengeId": global_id("PasskeyChallenge", NOBODY),
             "credential": "{}",
+            "invitationId": invited["invitation"]["id"],
             "passkeyId": global_id("Passkey", passkey),
+            "challengeId": challenge["challengeId"],
+            "code": mail.code,
+            "secret": mail.secret,
             **dict.fromkeys(("Session", "sessionId"), global_id("Session", another)),
             "role": "MODERATOR",  # the first value is what everybody is
         }

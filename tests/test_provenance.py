@@ -53,6 +53,8 @@ NEVER_PUBLIC = {
         "add_municipality",
         "new_ids",
         "add_offices",
+        "set_vote_strength",
+        "seen_from_before",
     },  # the catalogue's version is in every key
     "notifications": {"notify_followers", "id_of_now", "mark_notifications_read"},
     "residents": {"register_resident", "roles", "seat_official", "update_profile"},
@@ -86,6 +88,7 @@ NEVER_PUBLIC = {
 NEVER_PUBLIC_MODULES = {
     "audit",
     "boards",
+    "email_codes",
     "idempotency",
     "imports",
     "joins",

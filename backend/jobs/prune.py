@@ -1,5 +1,6 @@
 """Forgets what is kept for a time only."""
 
+from backend.db.email_codes import prune_email_codes
 from backend.db.idempotency import prune_idempotency_keys
 from backend.db.invitations import prune_invitations
 from backend.db.passkeys import prune_challenges
@@ -13,6 +14,7 @@ from backend.jobs.queue import Chore
 def prune(pool: Pool) -> Chore:
     async def run() -> None:
         async with acquire(pool) as conn:
+            await prune_email_codes(conn)
             await prune_idempotency_keys(conn)
             await prune_public_changes(conn)
             await prune_challenges(conn)

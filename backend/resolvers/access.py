@@ -37,6 +37,9 @@ POLICIES: Final[Mapping[str, Mapping[str, Policy]]] = {
     "mutation": {
         "registerDevice": Policy.ANYBODY,
         "refreshSession": Policy.ANYBODY,
+        "requestEmailCode": Policy.ANYBODY,
+        "confirmEmailCode": Policy.ANYBODY,
+        "confirmEmailLink": Policy.ANYBODY,
         "endSession": Policy.SIGNED_IN,
         "endAllSessions": Policy.SIGNED_IN,
         "submitIdea": Policy.SIGNED_IN,

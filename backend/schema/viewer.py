@@ -6,7 +6,7 @@ from uuid import UUID
 import strawberry
 
 from backend.context import Info
-from backend.db import follows, groups, ideas, notifications, passkeys, sessions
+from backend.db import follows, groups, ideas, identities, notifications, passkeys, sessions
 from backend.db.ideas import IdeaFilter
 from backend.db.pool import acquire
 from backend.db.residents import ResidentRow
@@ -34,6 +34,11 @@ class Viewer:
     locale: Locale = strawberry.field(description="The language the caller reads; mail is written in it.")
     strength: IdentityStrength = strawberry.field(description="How well the caller is identified.")
     roles: list[Role] = strawberry.field(description="What the caller may do.")
+
+    @field("Addresses the caller was identified by, for their own eyes.")
+    async def emails(self, info: Info) -> list[str]:
+        async with acquire(info.context.pool) as conn:
+            return await identities.emails(conn, **self._own(info))
 
     @field("The post the caller holds; null for everybody but officials.")
     async def official(self, info: Info) -> Official | None:

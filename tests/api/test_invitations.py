@@ -1,4 +1,4 @@
-"""C9: a mailed link to a role opens once, for seven days, for whoever reads mail there and for nobody's account else."""
+"""C9: a mailed link to a role opens once, for seven days, for whoever reads mail there, and for no other account."""
 
 import asyncio
 import base64
@@ -58,7 +58,11 @@ async def test_who_opens_the_mailed_link_is_signed_in_with_the_role(api: Api) ->
     inviter = await id_of(api, administrator)
     assert made["errors"] == []
     assert made["invitation"] | {"id": ""} == {
-        "id": "", "email": AINO, "role": "OFFICIAL", "official": {"id": post}, "invitedBy": {"id": inviter}
+        "id": "",
+        "email": AINO,
+        "role": "OFFICIAL",
+        "official": {"id": post},
+        "invitedBy": {"id": inviter},
     }
     [(address, secret)] = await mailed(api)
     assert address == AINO
@@ -66,12 +70,18 @@ async def test_who_opens_the_mailed_link_is_signed_in_with_the_role(api: Api) ->
     session = await accept(api, secret)
     assert session["errors"] == []
     viewer = session["viewer"]
-    assert (viewer["roles"], viewer["strength"], viewer["official"]) == (["RESIDENT", "OFFICIAL"], "EMAIL", {"id": post})
+    assert (viewer["roles"], viewer["strength"], viewer["official"]) == (
+        ["RESIDENT", "OFFICIAL"],
+        "EMAIL",
+        {"id": post},
+    )
     assert viewer["resident"]["displayName"] == api.catalogue.officials[parse_id(post)[1]].name
     assert await id_of(api, session["accessToken"]) == viewer["resident"]["id"]
     me, by = parse_id(viewer["resident"]["id"])[1], parse_id(inviter)[1]
     assert [(act, actor) for act, actor, _ in (await entries(api))[-3:]] == [
-        ("STAFF_INVITED", by), ("ROLE_GRANTED", by), ("INVITATION_ACCEPTED", me)
+        ("STAFF_INVITED", by),
+        ("ROLE_GRANTED", by),
+        ("INVITATION_ACCEPTED", me),
     ]
     assert AINO not in str(await entries(api))
     assert await api.conn.fetchval("SELECT count(*) FROM invitations") == 0
@@ -108,7 +118,9 @@ async def test_c9_a_link_is_kept_as_a_hash_and_ends(api: Api) -> None:
     assert (await accept(api, secret))["errors"] == GONE
     assert (await api.data("{ invitations { nodes { id } } }", token=administrator))["invitations"]["nodes"] == []
     await api.conn.execute("UPDATE invitations SET expires_at = now() + interval '1 hour'")
-    assert (await api.data("{ invitations { nodes { id } } }", token=administrator))["invitations"]["nodes"] == [{"id": id}]
+    assert (await api.data("{ invitations { nodes { id } } }", token=administrator))["invitations"]["nodes"] == [
+        {"id": id}
+    ]
     gone = await api.mutate("withdrawInvitation", {"invitationId": id}, "withdrawnId", token=administrator)
     assert gone == {"withdrawnId": id, "errors": []}
     assert (await accept(api, secret))["errors"] == GONE
@@ -139,11 +151,13 @@ async def test_one_key_sends_one_mail(api: Api) -> None:
     assert await invited(api, administrator, idempotencyKey=key) == first
     assert len(await mailed(api)) == 1
     other = await invited(api, administrator, role="ADMINISTRATOR", idempotencyKey=key)
-    assert other["errors"] == [{"code": "IDEMPOTENCY_KEY_REUSED", "field": ["input", "idempotencyKey"]}] or other["errors"]
+    assert (
+        other["errors"] == [{"code": "IDEMPOTENCY_KEY_REUSED", "field": ["input", "idempotencyKey"]}] or other["errors"]
+    )
 
 
 async def test_what_cant_be_granted_isnt_invited_to(api: Api) -> None:
-    administrator, before = await api.token("ADMINISTRATOR"), None
+    administrator = await api.token("ADMINISTRATOR")
     before = await contents(api.conn)
     for more, code, field in (
         ({"role": "RESIDENT"}, "INVALID", "role"),
@@ -180,7 +194,7 @@ async def test_invitations_go_with_the_role_of_who_invited(api: Api) -> None:
 
 async def test_the_first_administrator_is_invited_by_a_command(api: Api) -> None:
     asked = {"slug": OTHER, "role": "ADMINISTRATOR", "email": AINO, "official": "", "locale": "fi"}
-    link = await invite_staff(api.settings, **asked, show=True)  # type: ignore[arg-type] # all of them texts
+    link = await invite_staff(api.settings, **asked, show=True)
     secret = link.rpartition("#invitation=")[2]
     session = await accept(api, secret, heitto_municipality=OTHER)
     assert session["viewer"]["roles"] == ["RESIDENT", "ADMINISTRATOR"]
@@ -189,10 +203,12 @@ async def test_the_first_administrator_is_invited_by_a_command(api: Api) -> None
     )
     me = parse_id(session["viewer"]["resident"]["id"])[1]
     assert [tuple(row) for row in rows] == [
-        ("STAFF_INVITED", None), ("ROLE_GRANTED", None), ("INVITATION_ACCEPTED", me)
+        ("STAFF_INVITED", None),
+        ("ROLE_GRANTED", None),
+        ("INVITATION_ACCEPTED", me),
     ]
     assert await mailed(api) == []
-    told = await invite_staff(api.settings, **asked | {"slug": "ilola"}, show=False)  # type: ignore[arg-type] # as above
+    told = await invite_staff(api.settings, **asked | {"slug": "ilola"}, show=False)
     assert told == f"mailed to {AINO}: good once, for seven days"
     assert [address for address, _ in await mailed(api)] == [AINO]
     for wrong, why in (
@@ -202,4 +218,4 @@ async def test_the_first_administrator_is_invited_by_a_command(api: Api) -> None
         ({"role": "OFFICIAL", "official": global_id("Official", uuid4())}, "officialId: "),
     ):
         with pytest.raises(CommandError, match=why):
-            await invite_staff(api.settings, **asked | wrong, show=True)  # type: ignore[arg-type] # as above
+            await invite_staff(api.settings, **asked | wrong, show=True)

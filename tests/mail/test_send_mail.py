@@ -79,7 +79,8 @@ async def smtp_server(sink: Sink, **options: object) -> AsyncIterator[Sink]:
 
 
 def mailing(settings: Settings, **changed: object) -> Settings:
-    given = {"mail_from": "noreply@ilola.example", "mail_link": "https://app.ilola.example/open", **changed}
+    given: dict[str, object] = {"mail_from": "noreply@ilola.example", "mail_link": "https://app.ilola.example/open"}
+    given |= {"mail_folder": None, **changed}
     return settings.model_copy(update=Settings(**given).model_dump(include=set(given)))  # type: ignore[arg-type] # checked there
 
 
@@ -153,7 +154,7 @@ async def test_what_is_rolled_back_sends_nothing(conn: Connection, settings: Set
 
 async def test_without_mail_set_up_whoever_needs_it_is_told(conn: Connection, settings: Settings) -> None:
     with pytest.raises(Unavailable, match="can't send mail"):
-        await enqueue(conn, settings)
+        await enqueue(conn, settings.model_copy(update={"mail_folder": None}))
     assert await conn.fetch(PAYLOADS) == []
 
 
