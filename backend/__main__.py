@@ -75,10 +75,13 @@ def demo(
     json: Annotated[bool, typer.Option("--json", help="When ready, one line of JSON on stdout.")] = False,
 ) -> None:
     """Everything on this machine with nothing installed: servers, demo municipality, API, worker."""
+    from backend.auth.login_providers import load_login_providers
     from backend.demo.run import run_demo
 
     try:
-        run_demo(load_settings(), data_dir, port=port, workers=workers, empty=empty, as_json=json)
+        settings = load_settings()
+        load_login_providers(settings.login_providers_file)
+        run_demo(settings, data_dir, port=port, workers=workers, empty=empty, as_json=json)
     except (EmbeddedError, SettingsError) as error:
         fail(str(error))
 
@@ -88,12 +91,14 @@ def serve(data_dir: DataDir = DATA) -> None:
     """Serves HTTP against HEITTO_DATABASE_URL and HEITTO_REDIS_URL."""
     settings = settings_for(data_dir, "database_url", "redis_url", "secret_key", "signing_key_file")
     from backend.auth.keys import load_signing_keys
+    from backend.auth.login_providers import load_login_providers
     from backend.auth.network import parse_trusted_proxies
     from backend.serve import serve_http
 
     try:  # here, once, rather than in every worker process again and again
         load_signing_keys(settings.signing_key_file or Path())
         parse_trusted_proxies(settings.trusted_proxies)
+        load_login_providers(settings.login_providers_file)
     except SettingsError as error:
         fail(str(error))
     # The server's workers are processes of their own and read the environment for themselves.
@@ -181,7 +186,7 @@ def token(
 
 @municipality.command("set")
 def municipality_set(
-    slug: Annotated[str, typer.Option(help="Slug of the municipality.")],
+    slug: Annotated[str, typer.Argument(help="Slug of the municipality.")],
     vote_strength: Annotated[str, typer.Option(help="From which strength on votes count: DEVICE, EMAIL or STRONG.")],
     data_dir: DataDir = DATA,
 ) -> None:
@@ -260,6 +265,34 @@ def rebuild_leaderboards(data_dir: DataDir = DATA) -> None:
     from backend.commands import rebuild_all_leaderboards
 
     run(rebuild_all_leaderboards(settings))
+
+
+@app.command()
+def erase(
+    residents: Annotated[list[str], typer.Argument(help="Ids of accounts.")],
+    municipality: Annotated[str, typer.Option(help="Slug of the municipality.")] = "ilola",
+    data_dir: DataDir = DATA,
+) -> None:
+    """Has accounts erased by the worker: for who can't sign in, and again after a restore."""
+    settings = settings_for(data_dir, "database_url")
+    from backend.commands import erase_accounts
+
+    print("\n".join(run(erase_accounts(settings, slug=municipality, residents=residents))))
+
+
+@app.command("audit-verify")
+def audit_verify(
+    municipality: Annotated[str, typer.Option(help="Slug; every municipality where left out.")] = "",
+    expect: Annotated[str, typer.Option(help="SEQUENCE:HASH of an entry that must be there, kept elsewhere.")] = "",
+    data_dir: DataDir = DATA,
+) -> None:
+    """Proves the audit log, or names the first broken link of each chain and ends with 1."""
+    settings = settings_for(data_dir, "database_url")
+    from backend.verify_audit import verify_audit
+
+    lines, whole = run(verify_audit(settings, slug=municipality, expect=expect))
+    print("\n".join(lines))
+    raise SystemExit(not whole)
 
 
 def main() -> None:

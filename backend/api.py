@@ -13,6 +13,7 @@ from backend.db import residents
 from backend.db.pool import acquire
 from backend.errors import Refusal
 from backend.messages import message
+from backend.resolvers import audit as on_audit
 
 # Fields are named like modules, and a class body would take the one for the other: hence `on_`.
 from backend.resolvers import email_codes as on_email_codes
@@ -21,14 +22,17 @@ from backend.resolvers import groups as on_groups
 from backend.resolvers import ideas as on_ideas
 from backend.resolvers import invitations as on_invitations
 from backend.resolvers import leaderboards as on_leaderboards
+from backend.resolvers import logins as on_logins
 from backend.resolvers import nodes as on_nodes
 from backend.resolvers import notifications as on_notifications
 from backend.resolvers import passkeys as on_passkeys
+from backend.resolvers import personal_data as on_personal_data
 from backend.resolvers import residents as on_residents
 from backend.resolvers import responses as on_responses
 from backend.resolvers import roles as on_roles
 from backend.resolvers import sessions as on_sessions
 from backend.resolvers import votes as on_votes
+from backend.schema.audit import AuditEntryConnection
 from backend.schema.email_codes import RequestEmailCodePayload
 from backend.schema.enums import UserErrorCode
 from backend.schema.errors import UserError
@@ -38,10 +42,12 @@ from backend.schema.idea_inputs import IdeaPayload, SetVotePayload
 from backend.schema.ideas import Idea, IdeaConnection, SimilarIdea
 from backend.schema.invitations import InvitationConnection, InvitationPayload, WithdrawInvitationPayload
 from backend.schema.leaderboards import LeaderboardConnection, LeaderboardEntry
+from backend.schema.logins import BeginLoginPayload
 from backend.schema.municipalities import Municipality, Official, municipality
 from backend.schema.nodes import Node
 from backend.schema.notifications import MarkNotificationsReadPayload, Notification
 from backend.schema.passkeys import PasskeyOptionsPayload, PasskeyPayload
+from backend.schema.personal_data import EraseAccountPayload, RequestDataExportPayload
 from backend.schema.responses import Response, ResponsePayload
 from backend.schema.roles import RolePayload, StaffConnection
 from backend.schema.scalars import SCALARS
@@ -127,6 +133,10 @@ class Query:
     contact: Official | None = strawberry.field(
         resolver=on_ideas.contact, description="Who in the municipality answers for a theme in a district."
     )
+    audit_entries: AuditEntryConnection | None = strawberry.field(
+        resolver=on_audit.audit_entries,
+        description="Acts of staff and changes of rights, newest first. Administrators only.",
+    )
     staff: StaffConnection | None = strawberry.field(
         resolver=on_roles.staff, description="Accounts with roles, oldest account first. Administrators only."
     )
@@ -161,6 +171,17 @@ class Mutation:
     )
     confirm_email_link: SessionPayload | None = mutation(
         on_email_codes.confirm_email_link, SessionPayload, "The same with the link of the mail."
+    )
+    begin_login: BeginLoginPayload | None = mutation(
+        on_logins.begin_login,
+        BeginLoginPayload,
+        "Begins a login with a provider. Called with an access token, it raises that account; without, it finds the "
+        "person's own or makes one.",
+    )
+    complete_login: SessionPayload | None = mutation(
+        on_logins.complete_login,
+        SessionPayload,
+        "Ends a login that was begun: tokens for the person's account, and the roles that the provider tells of.",
     )
     end_session: EndSessionsPayload | None = mutation(
         on_sessions.end_session,
@@ -217,6 +238,12 @@ class Mutation:
     )
     leave_group: GroupPayload | None = mutation(
         on_groups.leave_group, GroupPayload, "Leaves a group. The last contact can't leave a group with members."
+    )
+    request_data_export: RequestDataExportPayload | None = mutation(
+        on_personal_data.request_data_export,
+        RequestDataExportPayload,
+        "Asks for a copy of everything held on the caller, once a day; it is ready within minutes, see "
+        "`Viewer.dataExports`.",
     )
     respond_to_idea: ResponsePayload | None = mutation(
         on_responses.respond_to_idea,
@@ -277,6 +304,12 @@ class Mutation:
         on_roles.revoke_role,
         RolePayload,
         "Takes a role from somebody, whoever gave it; at once, also for what they have open. Administrators.",
+    )
+    erase_account: EraseAccountPayload | None = mutation(
+        on_personal_data.erase_account,
+        EraseAccountPayload,
+        "Forgets the caller for good, within a minute, and ends all sessions now. Ideas that others voted for, own or "
+        "answered stay without author; votes stay counted.",
     )
 
 

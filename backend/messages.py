@@ -106,6 +106,16 @@ MESSAGES: Final[dict[str, dict[str, str]]] = {
         "sv": "Du kan grunda högst {limit} grupper om dagen. Fortsätt i morgon.",
         "en": "You can found {limit} groups a day at most. Go on tomorrow.",
     },
+    "data_exports_per_day": {
+        "fi": "Tietosi voi pyytää kerran päivässä. Aiempi kopio on tiedoissasi.",
+        "sv": "Du kan be om dina uppgifter en gång om dagen. Den tidigare kopian finns bland dina uppgifter.",
+        "en": "You can ask for your data once a day. The earlier copy is with your account.",
+    },
+    "name_not_yours": {
+        "fi": "Kirjoita nimesi niin kuin se näkyy muille.",
+        "sv": "Skriv ditt namn så som andra ser det.",
+        "en": "Type your name as others see it.",
+    },
     "idea_over": {
         "fi": "Idea on peruttu tai yhdistetty toiseen, joten siihen ei enää vastata.",
         "sv": "Idén har dragits tillbaka eller sammanslagits med en annan, så den besvaras inte längre.",
@@ -145,6 +155,36 @@ MESSAGES: Final[dict[str, dict[str, str]]] = {
         "fi": "Henkilö ei ole virassa tällä toimialalla.",
         "sv": "Personen är inte i tjänst hos den här sektorn.",
         "en": "This person holds no post in the department.",
+    },
+    "login_redirect_uri": {
+        "fi": "Tähän osoitteeseen ei voi palata kirjautumisesta. Päivitä sovellus.",
+        "sv": "Man kan inte återvända hit från inloggningen. Uppdatera appen.",
+        "en": "The login can't come back to this address. Update the app.",
+    },
+    "login_code_challenge": {
+        "fi": "Kirjautumisen tarkiste on väärää muotoa. Päivitä sovellus.",
+        "sv": "Inloggningens kontrollvärde har fel form. Uppdatera appen.",
+        "en": "The login's check value is malformed. Update the app.",
+    },
+    "login_code_or_id_token": {
+        "fi": "Kirjautumiseen tarvitaan joko koodi tai tunnistustieto, ei molempia. Päivitä sovellus.",
+        "sv": "Inloggningen behöver antingen en kod eller en ID-token, inte båda. Uppdatera appen.",
+        "en": "A login needs either a code or an ID token, not both. Update the app.",
+    },
+    "login_over": {
+        "fi": "Tämä kirjautuminen on vanhentunut tai jo käytetty. Aloita kirjautuminen alusta.",
+        "sv": "Den här inloggningen har gått ut eller redan använts. Börja om inloggningen.",
+        "en": "This login has expired or was already used. Begin the login again.",
+    },
+    "login_refused": {
+        "fi": "Tunnistuspalvelu ei vahvistanut kirjautumista. Aloita kirjautuminen alusta.",
+        "sv": "Identifieringstjänsten bekräftade inte inloggningen. Börja om inloggningen.",
+        "en": "The login service did not confirm this login. Begin the login again.",
+    },
+    "login_too_weak": {
+        "fi": "Tällä tavalla tunnistautuminen ei riitä. Valitse vahvempi tunnistustapa.",
+        "sv": "Den här identifieringen räcker inte. Välj ett starkare sätt att identifiera dig.",
+        "en": "Identifying this way is not enough. Choose a stronger way to identify yourself.",
     },
     "role_of_everybody": {
         "fi": "Asukas on jokainen, jolla on tili. Valitse muu rooli.",

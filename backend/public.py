@@ -23,7 +23,8 @@ SHARED: Final = _fields(
         "Author": "id displayName",
         "Followable": "id",
         "Municipality": "id slug name population timeZone locales voteStrength reactionDays answerDays coordinator "
-        "districts themes departments",
+        "loginProviders districts themes departments",
+        "LoginProvider": "id name serves highestStrength",
         "District": "id name",
         "Theme": "id name department",
         "Department": "id name officials",
@@ -55,7 +56,11 @@ ASKED_ONCE: Final = _fields({"Query": "similarIdeas", "SimilarIdea": "similarity
 # What differs between viewers, or is there for some of them alone.
 VIEWERS: Final = _fields(
     {
-        "Query": "viewer staff invitations",
+        "Query": "viewer staff invitations auditEntries",
+        "AuditEntry": "sequence at act details hash actor subjectId",
+        "AuditEntryConnection": _PAGE,
+        "AuditEntryEdge": _ROW,
+        "DataExport": "id status requestedAt readyAt expiresAt downloadPath",
         "Followable": "viewerFollows",
         "Idea": "viewerVote viewerFollows submittedBy hiddenReason",
         "Vote": "castAt strength counts",
@@ -63,7 +68,7 @@ VIEWERS: Final = _fields(
         "GroupMemberConnection": _PAGE,
         "GroupMemberEdge": f"{_ROW} role joinedAt",
         "Viewer": "resident locale strength roles emails official groups ideas votes follows notifications unreadCount "
-        "sessions passkeys",
+        "sessions passkeys dataExports",
         "Session": "id method deviceName createdAt lastUsedAt expiresAt isCurrent",
         "SessionConnection": _PAGE,
         "SessionEdge": _ROW,

@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     signing_key_file: Path | None = Field(
         None, description="PEM file with the Ed25519 or P-256 key that signs access tokens"
     )
+    login_providers_file: Path | None = Field(
+        None, description="TOML file of the OpenID Providers that residents and staff log in with"
+    )
     token_issuer: str = Field("heitto", min_length=1, description="`iss` of our access tokens")
     default_municipality: str = Field("", description="slug used when a request names no municipality")
     allowed_hosts: Annotated[dict[str, str], NoDecode] = Field(
@@ -70,6 +73,11 @@ class Settings(BaseSettings):
     log_format: LogFormat = Field(LogFormat.CONSOLE, description="`console` or `json`")
     log_level: str = Field(
         "info", pattern="^(debug|info|warning|error)$", description="least severe level that is logged"
+    )
+    export_days: int = Field(7, ge=1, le=90, description="days for which a copy of somebody's data can be downloaded")
+    notification_days: int = Field(365, ge=1, description="days after which notifications are removed")
+    inactive_account_days: int = Field(
+        730, ge=30, description="days after which accounts of devices that can't be used any more are erased"
     )
     database_pool: int = Field(8, ge=2, le=100, description="PostgreSQL connections per process")
     smtp_url: SecretStr = Field(

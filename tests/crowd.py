@@ -130,6 +130,17 @@ UNION ALL SELECT $1, unnest(($2::uuid[])[3:20]), 'MODERATOR'
 """
 
 
+# $2 people: copies of somebody's data.
+PAPERS = """
+INSERT INTO data_exports (municipality_id, resident_id, secret_hash)
+SELECT $1, ($2::uuid[])[CASE WHEN n = 1 THEN 1 ELSE 2 END], sha256(n::text::bytea) FROM generate_series(1, 21) AS n
+"""
+# An entry of each of $2 people.
+AUDIT = """
+SELECT append_audit_entry($1, id, 'DONE', id, '{}') FROM unnest($2::uuid[]) AS id
+"""
+
+
 @dataclass(frozen=True)
 class Crowd:
     """Ids by type: of objects that have one of everything, and of objects that have many. So two callers as well."""
@@ -147,6 +158,8 @@ async def gather_crowd(conn: "asyncpg.Connection[asyncpg.Record]", municipality_
     people, departments, groups = await ids(PEOPLE), await ids(OFFICES), await ids(GROUPS)
     ideas = await ids(IDEAS, people, groups)
     await conn.execute(BONDS, municipality_id, people, groups, ideas)
+    await conn.execute(PAPERS, municipality_id, people)
+    await conn.execute(AUDIT, municipality_id, people)
     few = {"Department": departments[:20], "Group": groups[:20], "Idea": ideas[:20], "Municipality": [municipality_id]}
     many = {"Department": departments[20:], "Group": groups[20:40], "Idea": ideas[20:40]}
     many["Municipality"] = few["Municipality"]

@@ -8,6 +8,7 @@ import orjson
 import pytest
 from graphql import get_named_type, get_nullable_type, is_list_type
 
+from backend.db.audit import record
 from backend.demo.load import SLUG
 from backend.ids import global_id, parse_id
 from backend.resolvers.access import POLICIES, Policy
@@ -79,6 +80,8 @@ MUTATIONS = {
     "acceptInvitation": "     +   +   +   +   +   +   +   +   +   +",
     "grantRole": "            U   F   F   F   F   F   F   F   F   +",
     "revokeRole": "           U   F   F   F   F   F   F   F   F   +",
+    "requestDataExport": "    U   +   +   +   +   +   +   +   +   +",
+    "eraseAccount": "         U   +   +   +   +   +   +   +   +   +",  # the last: they are nobody then
 }
 NO_ACTS = {"beginPasskeyRegistration"}  # gives out a number, and nothing is done before it is signed
 OUTCOMES = {"U": "UNAUTHENTICATED", "F": "FORBIDDEN", "-": "NOT_ALLOWED", "?": "NOT_FOUND", "+": "done"}
@@ -109,6 +112,7 @@ SIGHTS = {
     "groups": "                              +   +   +   +   +   +   +   +   +   +",
     "contact": "                             +   +   +   +   +   +   +   +   +   +",
     "invitations": "                         U   F   F   F   F   F   F   F   F   +",
+    "auditEntries": "                        U   F   F   F   F   F   F   F   F   +",
     "staff": "                               U   F   F   F   F   F   F   F   F   +",
 }
 
@@ -233,6 +237,8 @@ class People:
             "updateProfile": {"displayName": f"Nimi {uuid4()}"},
             "createGroup": {"displayName": "Naapurit", "kind": "INFORMAL", **key},
             "endAllSessions": {},
+            "requestDataExport": key,
+            "eraseAccount": {"displayName": await self.name(actor) if name == "eraseAccount" else ""},
         }
         return alone[name] if name in alone else await self._about_an_idea(operation, actor)
 
@@ -300,6 +306,13 @@ class People:
         if name == "confirmEmailLink":
             return {"secret": mail.secret}
         return {"challengeId": made["challengeId"], "code": mail.code}
+
+    async def name(self, actor: str) -> str:
+        if actor == "anonymous":
+            return "Asukas"
+        viewer = await self.api.data("{ viewer { resident { displayName } } }", token=self.tokens[actor])
+        name: str = viewer["viewer"]["resident"]["displayName"]
+        return name
 
     async def newcomer(self, role: str) -> str:
         token = await self.api.token(role, municipality=self.slug)
@@ -388,6 +401,7 @@ class Scene:
 
 async def scene(people: People) -> Scene:
     api, conn = people.api, people.api.conn
+    await record(conn, municipality_id=api.catalogue.id, actor_id=None, act="DONE")
     idea, withdrawn, hidden, merged = [await people.idea() for _ in range(4)]
     official, moderator = people.tokens["official"], people.tokens["moderator"]
     asked = {"ideaId": hidden, "kind": "RECEIPT", "body": "Luimme tämän.", "idempotencyKey": str(uuid4())}
@@ -462,6 +476,7 @@ def looks(scene: Scene, people: People) -> dict[str, tuple[str, str]]:
         "groups": ("groups { nodes { id } }", group),
         "contact": (f'contact(themeId: "{theme}") {{ id }}', '"id"'),
         "invitations": ("invitations { nodes { email } }", "eero@example.fi"),
+        "auditEntries": ("auditEntries(first: 1) { nodes { act hash } }", '"hash"'),
         "staff": ("staff { nodes { resident { id } } }", global_id("Resident", people.ids["moderator"])),
     }
 

@@ -285,6 +285,7 @@ async def world(api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCap
     [token] = await mint_tokens(
         api.settings, slug=SLUG, role="RESIDENT", strength="EMAIL", count=1, resident=me, department="", ttl=3600
     )
+    await api.conn.execute("UPDATE residents SET display_name = 'Teksti' WHERE id = $1", parse_id(me)[1])
     made = World(api, token, log, caplog)
     await made.renew()
     yield made

@@ -56,7 +56,7 @@ NEVER_PUBLIC = {
         "set_vote_strength",
         "seen_from_before",
     },  # the catalogue's version is in every key
-    "notifications": {"notify_followers", "id_of_now", "mark_notifications_read"},
+    "notifications": {"notify_followers", "id_of_now", "mark_notifications_read", "prune_notifications"},
     "residents": {"register_resident", "roles", "seat_official", "update_profile"},
     "roles": {"lock_account", "grant_role", "revoke_role", "lock_administrators", "lock_official", "acts_already"},
     "passkeys": {

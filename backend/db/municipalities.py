@@ -189,6 +189,18 @@ async def catalogue(conn: Connection, municipality_id: UUID) -> Catalogue | None
     )
 
 
+async def set_vote_strength(conn: Connection, *, municipality_id: UUID, strength: str) -> int:
+    """The transaction's number, for `seen_from_before`; tallies need a recount once nobody does."""
+    number: int = await conn.fetchval(SQL["set_vote_strength"], municipality_id, strength)
+    return number
+
+
+async def seen_from_before(conn: Connection, *, transaction: int) -> bool:
+    """Whether a statement under way began before that transaction was over."""
+    found: bool = await conn.fetchval(SQL["seen_from_before"], transaction)
+    return found
+
+
 async def add_municipality(
     conn: Connection,
     *,
@@ -219,15 +231,3 @@ async def add_offices(
         columns = tuple(rows[0])
         records = [(municipality_id, *(row[column] for column in columns)) for row in rows]
         await conn.copy_records_to_table(table, records=records, columns=("municipality_id", *columns))
-
-
-async def set_vote_strength(conn: Connection, *, municipality_id: UUID, strength: str) -> int:
-    """The transaction's number, for `seen_from_before`; tallies need a recount once nobody does."""
-    number: int = await conn.fetchval(SQL["set_vote_strength"], municipality_id, strength)
-    return number
-
-
-async def seen_from_before(conn: Connection, *, transaction: int) -> bool:
-    """Whether a statement under way began before that transaction was over."""
-    found: bool = await conn.fetchval(SQL["seen_from_before"], transaction)
-    return found

@@ -115,6 +115,16 @@ async def revoke_role(
     return True
 
 
+async def roles_of_source(conn: Connection, *, municipality_id: UUID, resident_id: UUID, source: str) -> frozenset[str]:
+    return frozenset(row[0] for row in await conn.fetch(SQL["roles_of_source"], municipality_id, resident_id, source))
+
+
+async def official_by_email(conn: Connection, *, municipality_id: UUID, email: str) -> UUID | None:
+    """Who holds a post now and has that address at work; None where it is several's."""
+    found: UUID | None = await conn.fetchval(SQL["official_by_email"], municipality_id, email)
+    return found
+
+
 async def lock_administrators(conn: Connection, *, municipality_id: UUID) -> set[UUID]:
     return {row[0] for row in await conn.fetch(SQL["lock_administrators"], municipality_id)}
 

@@ -6,7 +6,7 @@ from uuid import UUID
 import strawberry
 
 from backend.context import Info
-from backend.db import follows, groups, ideas, identities, notifications, passkeys, sessions
+from backend.db import data_exports, follows, groups, ideas, identities, notifications, passkeys, sessions
 from backend.db.ideas import IdeaFilter
 from backend.db.pool import acquire
 from backend.db.residents import ResidentRow
@@ -20,6 +20,7 @@ from backend.schema.municipalities import Official, official
 from backend.schema.notifications import NotificationConnection, notification_connection
 from backend.schema.pages import After, First, page_request
 from backend.schema.passkeys import Passkey, passkey
+from backend.schema.personal_data import DataExport
 from backend.schema.residents import Resident, resident
 from backend.schema.scalars import Locale
 from backend.schema.session_list import SessionConnection, session_connection
@@ -102,6 +103,12 @@ class Viewer:
         async with acquire(info.context.pool) as conn:
             page = await sessions.session_page(conn, **self._own(info), request=request)
         return session_connection(page, binding)
+
+    @field("Copies of everything held on the caller that were asked for lately, newest first. At most 30.")
+    async def data_exports(self, info: Info) -> list[DataExport]:
+        async with acquire(info.context.pool) as conn:
+            rows = await data_exports.exports_of(conn, **self._own(info), limit=data_exports.MOST_KEPT)
+        return [DataExport(row=row, municipality_id=info.context.municipality_id) for row in rows]
 
     def _own(self, info: Info) -> dict[str, UUID]:
         return {"municipality_id": info.context.municipality_id, "resident_id": self.row.id}

@@ -25,16 +25,6 @@ WHERE m.id = $1;
 -- What a mail of the municipality says of it.
 SELECT names, locales, time_zone FROM municipalities WHERE id = $1;
 
--- name: add_municipality
--- A municipality that has no offices yet.
-INSERT INTO municipalities (slug, names, population, time_zone, locales, vote_strength, reaction_days, answer_days)
-VALUES ($1, $2, $3, $4, $5, $6::identity_strength, $7, $8)
-RETURNING id;
-
--- name: new_ids
--- Ids for rows to come, in the order of their age.
-SELECT uuidv7() FROM generate_series(1, $1);
-
 -- name: set_vote_strength
 -- From which strength on votes count. Tallies need a recount afterwards. Gives the transaction's number.
 UPDATE municipalities SET vote_strength = $2::identity_strength WHERE id = $1
@@ -47,3 +37,13 @@ SELECT EXISTS (
   WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
     AND age(backend_xmin) >= age($1::bigint::text::xid8::xid)
 );
+
+-- name: add_municipality
+-- A municipality that has no offices yet.
+INSERT INTO municipalities (slug, names, population, time_zone, locales, vote_strength, reaction_days, answer_days)
+VALUES ($1, $2, $3, $4, $5, $6::identity_strength, $7, $8)
+RETURNING id;
+
+-- name: new_ids
+-- Ids for rows to come, in the order of their age.
+SELECT uuidv7() FROM generate_series(1, $1);
