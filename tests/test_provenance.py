@@ -50,11 +50,11 @@ NEVER_PUBLIC = {
         "slugs",
         "catalogue",
         "sender",
-        "set_vote_strength",
-        "seen_from_before",
         "add_municipality",
         "new_ids",
         "add_offices",
+        "set_vote_strength",
+        "seen_from_before",
     },  # the catalogue's version is in every key
     "notifications": {"notify_followers", "id_of_now", "mark_notifications_read", "prune_notifications"},
     "residents": {"register_resident", "roles", "seat_official", "update_profile"},
