@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -21,6 +22,7 @@ from backend.db.residents import ResidentRow
 from backend.db.votes import recount
 from backend.errors import BadUserInput, HeittoError, RequestError
 from backend.ids import parse_id
+from backend.jobs.erase import ask_erasure
 from backend.realtime.boards import Boards
 from backend.realtime.projector import Projector
 from backend.realtime.redis import open_redis
@@ -78,9 +80,9 @@ async def mint_tokens(
         async with conn.transaction():
             catalogue = await find_municipality(conn, slug)
             if resident:
-                ids = [_id("Resident", resident)]
+                ids = [read_id("Resident", resident)]
             else:
-                place = _id("Department", department) if department else catalogue.general_theme.department_id
+                place = read_id("Department", department) if department else catalogue.general_theme.department_id
                 ids = [
                     await _account(conn, catalogue, role=role, strength=strength, department_id=place)
                     for _ in range(count)
@@ -168,7 +170,7 @@ async def _account(conn: Connection, catalogue: Catalogue, *, role: str, strengt
     return made
 
 
-def _id(type_name: str, text: str) -> UUID:
+def read_id(type_name: str, text: str) -> UUID:
     """A uuid, given as a global id or bare."""
     try:
         return UUID(text)
@@ -181,6 +183,21 @@ def _id(type_name: str, text: str) -> UUID:
     if found != type_name:
         raise CommandError(f"not the id of a {type_name.lower()}: {text}")
     return uuid
+
+
+async def erase_accounts(settings: Settings, *, slug: str, residents: Sequence[str]) -> list[str]:
+    """Has accounts erased, all or none; a line for each."""
+    ids, lines = [read_id("Resident", each) for each in residents], []
+    conn = await connect(settings.database_url)
+    try:
+        async with conn.transaction():
+            municipality_id = (await find_municipality(conn, slug)).id
+            for id in ids:
+                asked_at = await ask_erasure(conn, municipality_id=municipality_id, resident_id=id)
+                lines.append(f"{id} {'will be erased by the worker' if asked_at else 'is nobody, or has been erased'}")
+    finally:
+        await conn.close()
+    return lines
 
 
 async def rebuild_all_leaderboards(settings: Settings) -> None:

@@ -135,6 +135,7 @@ def settings(servers: Servers, database_url: str, redis_url: str, tmp_path: Path
         secret_key=secret_key(servers.folder.path),
         signing_key_file=signing_key_file(servers.folder.path),
         default_municipality=SLUG,
+        passkey_origins={f"https://{slug}.example": slug for slug in (SLUG, OTHER)},
         rate_limits="off",
         log_level="error",
         mail_folder=tmp_path / "mail",

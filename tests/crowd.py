@@ -109,6 +109,10 @@ WITH few_member AS (
     'RESPONSE'::notification_kind, r.idea_id, r.id
   FROM response AS r JOIN unnest($4::uuid[]) WITH ORDINALITY AS i (id, n) ON i.id = r.idea_id
   WHERE i.n = 1 OR i.n > 20
+), passkey AS (
+  INSERT INTO passkeys (municipality_id, resident_id, credential_hash, public_key, sign_count, name)
+  SELECT $1, ($2::uuid[])[CASE WHEN n = 1 THEN 1 ELSE 2 END], sha256(n::text::bytea), '', 0, 'P' || n
+  FROM generate_series(1, 21) AS n
 ), session AS (
   INSERT INTO sessions (municipality_id, resident_id, head_hash, refreshed_at, expires_at)
   SELECT $1, ($2::uuid[])[2], '', now(), now() + interval '90 days' FROM generate_series(1, 20)
@@ -117,6 +121,17 @@ INSERT INTO resident_roles (municipality_id, resident_id, role)
 SELECT $1, ($2::uuid[])[n], role::role FROM (VALUES (1, 'OFFICIAL'), (2, 'OFFICIAL'), (2, 'COORDINATOR'),
   (2, 'MODERATOR'), (2, 'ADMINISTRATOR')) AS v (n, role)
 UNION ALL SELECT $1, unnest(($2::uuid[])[3:20]), 'MODERATOR'
+"""
+
+
+# $2 people: copies of somebody's data.
+PAPERS = """
+INSERT INTO data_exports (municipality_id, resident_id, secret_hash)
+SELECT $1, ($2::uuid[])[CASE WHEN n = 1 THEN 1 ELSE 2 END], sha256(n::text::bytea) FROM generate_series(1, 21) AS n
+"""
+# An entry of each of $2 people.
+AUDIT = """
+SELECT append_audit_entry($1, id, 'DONE', id, '{}') FROM unnest($2::uuid[]) AS id
 """
 
 
@@ -137,6 +152,8 @@ async def gather_crowd(conn: "asyncpg.Connection[asyncpg.Record]", municipality_
     people, departments, groups = await ids(PEOPLE), await ids(OFFICES), await ids(GROUPS)
     ideas = await ids(IDEAS, people, groups)
     await conn.execute(BONDS, municipality_id, people, groups, ideas)
+    await conn.execute(PAPERS, municipality_id, people)
+    await conn.execute(AUDIT, municipality_id, people)
     few = {"Department": departments[:20], "Group": groups[:20], "Idea": ideas[:20], "Municipality": [municipality_id]}
     many = {"Department": departments[20:], "Group": groups[20:40], "Idea": ideas[20:40]}
     many["Municipality"] = few["Municipality"]

@@ -32,6 +32,7 @@ class AccountRow:
     strength: str
     official_id: UUID | None
     erased: bool
+    being_erased: bool
     joined_into_id: UUID | None
     persons: frozenset[bytes]
     staff: bool
@@ -57,10 +58,7 @@ async def hold_accounts(conn: Connection, *, municipality_id: UUID, ids: Collect
     rows = await conn.fetch(SQL["hold_accounts"], municipality_id, list(ids))
     # In a statement of its own: it must see what was committed while the first one waited.
     facts = {row[0]: row for row in await conn.fetch(SQL["account_facts"], municipality_id, list(ids))}
-    return {
-        id: AccountRow(id, strength, official_id, erased, joined_into_id, frozenset(facts[id][1]), facts[id][2])
-        for id, strength, official_id, erased, joined_into_id in rows
-    }
+    return {row[0]: AccountRow(*row[:6], frozenset(facts[row[0]][1]), facts[row[0]][2]) for row in map(tuple, rows)}
 
 
 async def add_identities(

@@ -26,6 +26,8 @@ MOVES: Final[Mapping[str, str]] = {
     "passkeys.resident_id": "take_over",
     "passkey_challenges.resident_id": "take_over",
     "invitations.invited_by_id": "take_over",
+    "login_attempts.resident_id": "take_over",
+    "data_exports.resident_id": "take_over",
     "residents.joined_into_id": "",  # a chain is followed to its end
     "moderations.moderator_id": "",  # append-only
     "imported_voters.resident_id": "",  # known to their import only: nobody signs in as one

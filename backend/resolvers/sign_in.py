@@ -114,6 +114,8 @@ async def _account(
     )
     if any(account.joined_into_id for account in held.values()):
         raise _Moved
+    if any(account.being_erased for account in held.values()):
+        raise Unavailable("The account is just being erased. Try again in a minute.")
     decision = decide(
         [held[id] for id in set(owners.values())],
         caller=held[caller_id] if caller_id and not held[caller_id].erased else None,

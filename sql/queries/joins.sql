@@ -89,6 +89,10 @@ WITH gone_follows AS (
   UPDATE passkeys SET resident_id = $3 WHERE municipality_id = $1 AND resident_id = $2
 ), moved_passkey_challenges AS (
   UPDATE passkey_challenges SET resident_id = $3 WHERE municipality_id = $1 AND resident_id = $2
+), moved_login_attempts AS (
+  UPDATE login_attempts SET resident_id = $3 WHERE municipality_id = $1 AND resident_id = $2
+), moved_data_exports AS (
+  UPDATE data_exports SET resident_id = $3 WHERE municipality_id = $1 AND resident_id = $2
 ), moved_invitations AS (
   UPDATE invitations SET invited_by_id = $3 WHERE municipality_id = $1 AND invited_by_id = $2
 ), gone_roles AS (

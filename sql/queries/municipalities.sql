@@ -37,3 +37,13 @@ SELECT EXISTS (
   WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
     AND age(backend_xmin) >= age($1::bigint::text::xid8::xid)
 );
+
+-- name: add_municipality
+-- A municipality that has no offices yet.
+INSERT INTO municipalities (slug, names, population, time_zone, locales, vote_strength, reaction_days, answer_days)
+VALUES ($1, $2, $3, $4, $5, $6::identity_strength, $7, $8)
+RETURNING id;
+
+-- name: new_ids
+-- Ids for rows to come, in the order of their age.
+SELECT uuidv7() FROM generate_series(1, $1);
