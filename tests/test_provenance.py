@@ -58,7 +58,16 @@ NEVER_PUBLIC = {
     },  # the catalogue's version is in every key
     "notifications": {"notify_followers", "id_of_now", "mark_notifications_read", "prune_notifications"},
     "residents": {"register_resident", "roles", "seat_official", "update_profile"},
-    "roles": {"lock_account", "grant_role", "revoke_role", "lock_administrators", "lock_official", "acts_already"},
+    "roles": {
+        "lock_account",
+        "grant_role",
+        "revoke_role",
+        "lock_administrators",
+        "lock_official",
+        "acts_already",
+        "official_by_email",
+        "roles_of_source",
+    },
     "passkeys": {
         "add_challenge",
         "take_challenge",
@@ -88,10 +97,13 @@ NEVER_PUBLIC = {
 NEVER_PUBLIC_MODULES = {
     "audit",
     "boards",
+    "data_exports",
     "email_codes",
+    "erasures",
     "idempotency",
     "imports",
     "joins",
+    "logins",
     "migrate",
     "pool",
     "public_changes",

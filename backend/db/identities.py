@@ -58,7 +58,10 @@ async def hold_accounts(conn: Connection, *, municipality_id: UUID, ids: Collect
     rows = await conn.fetch(SQL["hold_accounts"], municipality_id, list(ids))
     # In a statement of its own: it must see what was committed while the first one waited.
     facts = {row[0]: row for row in await conn.fetch(SQL["account_facts"], municipality_id, list(ids))}
-    return {row[0]: AccountRow(*row[:6], frozenset(facts[row[0]][1]), facts[row[0]][2]) for row in map(tuple, rows)}
+    return {
+        id: AccountRow(id, strength, post, erased, being_erased, joined_into, frozenset(facts[id][1]), facts[id][2])
+        for id, strength, post, erased, being_erased, joined_into in rows
+    }
 
 
 async def add_identities(
