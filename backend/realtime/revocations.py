@@ -43,7 +43,8 @@ async def hurry_others(redis: Client, *, municipality_id: UUID) -> None:
 class Revocations:
     """One a process. `hurry` is set by whoever knows of something new; `changed` is called when a poll told something.
 
-    `sequence` counts these polls. Times are of the loop's clock.
+    `sequence` counts these polls. Times are of the loop's clock. Until the first poll, which tells all that stands,
+    nobody is believed.
     """
 
     def __init__(self, pool: Pool, redis: Client, hurry: asyncio.Event) -> None:
