@@ -4,7 +4,7 @@ from backend.db.idempotency import prune_idempotency_keys
 from backend.db.pool import Pool, acquire
 from backend.db.public_changes import prune_public_changes
 from backend.db.revocations import prune_revocations
-from backend.db.sessions import prune_refresh_tokens, prune_sessions
+from backend.db.sessions import prune_sessions
 from backend.jobs.queue import Chore
 
 
@@ -14,7 +14,6 @@ def prune(pool: Pool) -> Chore:
             await prune_idempotency_keys(conn)
             await prune_public_changes(conn)
             await prune_revocations(conn)
-            await prune_refresh_tokens(conn)
             await prune_sessions(conn)
 
     return run

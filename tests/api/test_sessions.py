@@ -204,9 +204,15 @@ async def test_an_account_keeps_fifty_sessions_those_used_last(api: Api, databas
         async with transaction(pool) as conn:
             await begun.wait()
             now = datetime.now(UTC)
-            until = {"now": now, "expires_at": now + timedelta(days=90)}
-            account = {"municipality_id": api.catalogue.id, "resident_id": who}
-            await start_session(conn, **account, **until, token_hash=os.urandom(32), method="DEVICE")
+            await start_session(
+                conn,
+                municipality_id=api.catalogue.id,
+                resident_id=who,
+                token_hash=os.urandom(32),
+                now=now,
+                expires_at=now + timedelta(days=90),
+                method="DEVICE",
+            )
 
     # One too many for each but the first, all at the same time.
     await asyncio.gather(*(sign_in() for _ in range(4)))
