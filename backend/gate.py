@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -14,8 +15,9 @@ from backend.db.pool import acquire
 from backend.errors import NoMunicipality, Unauthenticated, Unavailable, WrongMunicipality
 from backend.messages import best_locale
 from backend.provenance import noted
+from backend.realtime.connections import Connection, Connections
 from backend.services import Services
-from backend.settings import Settings
+from backend.settings import Settings, Switch
 from backend.transport import gate
 from backend.viewer import ANYBODY, Viewer
 
@@ -49,6 +51,7 @@ class Gate:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._connections = Connections()
         self._proxies = parse_trusted_proxies(settings.trusted_proxies)
 
     def open(self, services: Services) -> None:
@@ -141,6 +144,13 @@ class Gate:
             points=points,
         )
 
+    def hold(self, caller: gate.Caller, kind: Connection) -> AbstractContextManager[None]:
+        assert isinstance(caller, Caller)  # noqa: S101 # likewise
+        if caller.catalogue.rate_limits_lifted or self._settings.rate_limits is Switch.OFF:
+            return nullcontext()
+        whose = caller.catalogue.id, caller.viewer.resident_id or caller.network
+        return self._connections.hold(kind, whose, signed_in=caller.signed_in)
+
     def context(self, caller: gate.Caller, request_id: str, *, live: bool = False) -> Context:
         """Raises Unauthenticated once the token has ended or was called back, Unavailable where nobody knows that, and
         where it was given to a caller of other roles: until the stream or socket is ended, nothing more is sent."""
@@ -152,7 +162,7 @@ class Gate:
         if sources := noted():
             sources.ids.add(caller.catalogue.id.hex)
             sources.day_ends = caller.catalogue.day_ends().timestamp()
-        return Context(self.services, caller.catalogue, caller.viewer, caller.locale, request_id, live)
+        return Context(self.services, caller.catalogue, caller.viewer, caller.locale, request_id, caller.network, live)
 
     def _check(self, caller: Caller) -> None:
         ending = self.ending(caller)

@@ -9,6 +9,7 @@ from backend.auth.keys import SigningKeys, load_signing_keys
 from backend.catalogues import Catalogues
 from backend.cursors import Cursors
 from backend.db.pool import Pool, open_pool
+from backend.realtime.allowances import Allowances
 from backend.realtime.answers import SharedAnswers
 from backend.realtime.background import running
 from backend.realtime.boards import Boards
@@ -44,6 +45,7 @@ class Services:
     hub: Hub
     revocations: Revocations
     limiter: RateLimiter
+    allowances: Allowances
 
 
 @contextlib.asynccontextmanager
@@ -77,6 +79,7 @@ async def open_services(settings: Settings, *, build: str) -> AsyncIterator[Serv
         hub=hub,
         revocations=Revocations(background, redis, hub.revocations),
         limiter=RateLimiter(redis, enabled=settings.rate_limits is Switch.ON),
+        allowances=Allowances(redis, secret=secret, enabled=settings.rate_limits is Switch.ON),
     )
     try:
         loops = projector.run(), projector.upkeep(), hub.run(), changes.run(), services.revocations.run()

@@ -111,7 +111,8 @@ WITH few_member AS (
 )
 INSERT INTO resident_roles (municipality_id, resident_id, role)
 SELECT $1, ($2::uuid[])[n], role::role FROM (VALUES (1, 'OFFICIAL'), (2, 'OFFICIAL'), (2, 'COORDINATOR'),
-  (2, 'MODERATOR')) AS v (n, role)
+  (2, 'MODERATOR'), (2, 'ADMINISTRATOR')) AS v (n, role)
+UNION ALL SELECT $1, unnest(($2::uuid[])[3:20]), 'MODERATOR'
 """
 
 

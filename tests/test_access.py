@@ -10,7 +10,7 @@ from graphql import get_named_type, get_nullable_type, is_list_type
 
 from backend.demo.load import SLUG
 from backend.ids import global_id, parse_id
-from backend.resolvers.access import POLICIES
+from backend.resolvers.access import POLICIES, Policy
 from tests.calls import calls
 from tests.conftest import OTHER, Api
 from tests.contents import contents
@@ -54,6 +54,7 @@ MUTATIONS = {
     "setFollow of a hidden idea": "U ? +  ?   ?   ?   ?   ?   +   ?",
     "markNotificationsRead": " U  +   +   +   +   +   +   +   +   +",
     "markNotificationsRead of another": "U ? ? ? ? ? ? ?  ?   ?",
+    "updateProfile": "        U   +   +   +   +   +   +   +   +   +",
     "createGroup": "          U   +   +   +   +   +   +   +   +   +",
     "joinGroup": "            U   +   +   +   +   +   +   +   +   +",
     "approveMember": "        U   -   -   -   +   -   -   -   -   -",
@@ -62,9 +63,11 @@ MUTATIONS = {
     "respondToIdea of a hidden idea": "U F F F F ?  ?   ?   F   F",
     "hideIdea": "             U   F   F   F   F   F   F   F   +   F",
     "showIdea": "             U   F   F   F   F   F   F   F   +   F",
+    "grantRole": "            U   F   F   F   F   F   F   F   F   +",
+    "revokeRole": "           U   F   F   F   F   F   F   F   F   +",
 }
 OUTCOMES = {"U": "UNAUTHENTICATED", "F": "FORBIDDEN", "-": "NOT_ALLOWED", "?": "NOT_FOUND", "+": "done"}
-# What each of the ACTORS sees: + something, . nothing. Every object is looked for on every path to it.
+# What each of the ACTORS sees: + something, . nothing, U and F as above. Every object is looked for on all paths to it.
 SIGHTS = {
     #                                       ano res aut mem con off str coo mod adm
     "node of an idea": "                     +   +   +   +   +   +   +   +   +   +",
@@ -90,6 +93,7 @@ SIGHTS = {
     "municipality": "                        +   +   +   +   +   +   +   +   +   +",
     "groups": "                              +   +   +   +   +   +   +   +   +   +",
     "contact": "                             +   +   +   +   +   +   +   +   +   +",
+    "staff": "                               U   F   F   F   F   F   F   F   F   +",
 }
 
 # Ids that are well made and nobody's, by the names of arguments and of types.
@@ -204,14 +208,24 @@ class People:
         if name in {"joinGroup", "leaveGroup", "approveMember"}:
             whom = {"residentId": global_id("Resident", self.ids["applicant"])} if name == "approveMember" else {}
             return {"groupId": await self.new_group(all_contacts=name == "leaveGroup"), **whom}
+        if name in {"grantRole", "revokeRole"}:
+            role = "RESIDENT" if name == "grantRole" else "MODERATOR"
+            return {"residentId": await self.newcomer(role), "role": "MODERATOR"}
         group = {"groupId": self.group} if "group" in operation else {}
         alone: dict[str, Json] = {
             "registerDevice": {"locale": "fi", **key},
             "submitIdea": {"title": "Lisää penkkejä", "locale": "fi", **group, **key},
+            "updateProfile": {"displayName": f"Nimi {uuid4()}"},
             "createGroup": {"displayName": "Naapurit", "kind": "INFORMAL", **key},
             "endAllSessions": {},
         }
         return alone[name] if name in alone else await self._about_an_idea(operation, actor)
+
+    async def newcomer(self, role: str) -> str:
+        token = await self.api.token(role, municipality=self.slug)
+        viewer = await self.api.data("{ viewer { resident { id } } }", token=token)
+        id: str = viewer["viewer"]["resident"]["id"]
+        return id
 
     async def _about_an_idea(self, operation: str, actor: str) -> Json:
         name, hidden, key = named(operation), "hidden" in operation, {"idempotencyKey": str(uuid4())}
@@ -263,8 +277,12 @@ async def test_every_mutation_as_everybody(people: People) -> None:
         outcome = await people.outcome(operation, actor, input)
         if outcome != OUTCOMES[mark]:
             wrong.append(f"{operation} as {actor}: {outcome}, not {OUTCOMES[mark]}")
-        if mark != "+" and await contents(people.api.conn) != before:
+        after = await contents(people.api.conn)
+        if mark != "+" and after != before:
             wrong.append(f"{operation} as {actor} was refused and changed something")
+        by_staff = POLICIES["mutation"][named(operation)] not in {Policy.ANYBODY, Policy.SIGNED_IN}
+        if mark == "+" and by_staff and after["audit_entries"] == before["audit_entries"]:
+            wrong.append(f"{operation} as {actor} is in no audit log")
     assert wrong == []
 
 
@@ -356,6 +374,7 @@ def looks(scene: Scene, people: People) -> dict[str, tuple[str, str]]:
         "municipality": ("municipality { id }", '"id"'),
         "groups": ("groups { nodes { id } }", group),
         "contact": (f'contact(themeId: "{theme}") {{ id }}', '"id"'),
+        "staff": ("staff { nodes { resident { id } } }", global_id("Resident", people.ids["moderator"])),
     }
 
 
@@ -391,7 +410,8 @@ async def test_everybody_sees_what_is_theirs_to_see_on_every_path(people: People
     for sight, actor, mark in table(SIGHTS):
         query, sought = queries[sight]
         answer = await people.api.post(f"{{ {query} }}", token=people.tokens.get(actor, ""))
-        assert "errors" not in answer.json(), answer.text
+        refused = [error["extensions"]["code"] for error in answer.json().get("errors", [])]
+        assert refused == ([OUTCOMES[mark]] if mark in "UF" else []), answer.text
         if (sought in answer.text) != (mark == "+"):
             wrong.append(f"{sight} as {actor}: {answer.text}")
     assert wrong == []

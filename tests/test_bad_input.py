@@ -219,6 +219,7 @@ class World:
             **dict.fromkeys(("responsibleId", "toOfficialId"), global_id("Official", catalogue.coordinator.id)),
             "refreshToken": session["refreshToken"],
             **dict.fromkeys(("Session", "sessionId"), global_id("Session", another)),
+            "role": "MODERATOR",  # the first value is what everybody is
         }
 
     async def send(self, call: Call, document: str, variables: str, **headers: str) -> tuple[int, bytes]:
@@ -254,7 +255,7 @@ async def world(api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCap
     await api.conn.execute(
         """
         INSERT INTO resident_roles (municipality_id, resident_id, role)
-        SELECT municipality_id, id, 'MODERATOR' FROM residents WHERE id = $1
+        SELECT municipality_id, id, unnest('{MODERATOR,ADMINISTRATOR}'::role[]) FROM residents WHERE id = $1
         """,
         parse_id(me)[1],
     )

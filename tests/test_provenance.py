@@ -30,9 +30,18 @@ NEVER_PUBLIC = {
         "place_idea",
         "add_moderation",
     },
-    "municipalities": {"slugs", "catalogue"},  # the catalogue's version is in every key
+    "identities": {
+        "accounts_of",
+        "final_account",
+        "hold_accounts",
+        "add_identities",
+        "raise_resident",
+        "revive_resident",
+    },
+    "municipalities": {"slugs", "catalogue", "sender"},  # the catalogue's version is in every key
     "notifications": {"notify_followers", "id_of_now", "mark_notifications_read"},
-    "residents": {"register_resident", "roles", "grant_role", "seat_official"},
+    "residents": {"register_resident", "roles", "seat_official", "update_profile"},
+    "roles": {"lock_account", "grant_role", "revoke_role", "lock_administrators", "lock_official", "acts_already"},
     "responses": {"acting_official", "respond_to_idea"},
     "sessions": {
         "start_session",
@@ -46,7 +55,7 @@ NEVER_PUBLIC = {
         "prune_sessions",
     },
     "trending": {"prepare_trending"},
-    "votes": {"set_votes", "recount"},
+    "votes": {"set_votes", "recount", "settle_votes"},
 }
 # Reads for commands and jobs, for signing in, the feed itself; and boards, whose one reader, `leaderboards.py`, tells.
 NEVER_PUBLIC_MODULES = {
@@ -54,6 +63,7 @@ NEVER_PUBLIC_MODULES = {
     "boards",
     "idempotency",
     "imports",
+    "joins",
     "migrate",
     "pool",
     "public_changes",

@@ -116,7 +116,7 @@ async def first_event(wire: Wire) -> Any:  # Any: JSON
 async def soon(holds: Callable[[], Awaitable[bool]]) -> None:
     """Raises TimeoutError where it doesn't within what is promised."""
     async with asyncio.timeout(PROMISED):
-        while not await holds():  # noqa: ASYNC110 # another process tells nobody
+        while not await holds():  # noqa: ASYNC110 # what it looks at is asked over the API
             await asyncio.sleep(0.05)
 
 
@@ -441,7 +441,7 @@ async def test_where_the_feed_cannot_be_read_nobody_who_signed_in_is_served(api:
 
 
 async def test_nothing_that_was_answered_before_is_answered_after(api: Api) -> None:
-    """Answers are kept for who asks without a token; the same text with one that was called back gets none."""
+    """Answers are kept for who asks without a token; the same text with a token that is called back is refused."""
     token = (await registered(api))["accessToken"]
     await api.idea()
     queries = ["{ ideas(first: 2) { nodes { id } } }", "{ leaderboard(first: 2) { nodes { score } } }", VIEWER]

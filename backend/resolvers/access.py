@@ -16,6 +16,8 @@ class Policy(Enum):
     SIGNED_IN = frozenset({"RESIDENT"})
     OFFICIALS = frozenset({"OFFICIAL", "COORDINATOR"})
     MODERATORS = frozenset({"MODERATOR"})
+    ADMINISTRATORS = frozenset({"ADMINISTRATOR"})
+    STAFF = OFFICIALS | MODERATORS | ADMINISTRATORS
 
 
 POLICIES: Final[Mapping[str, Mapping[str, Policy]]] = {
@@ -29,6 +31,7 @@ POLICIES: Final[Mapping[str, Mapping[str, Policy]]] = {
         "similarIdeas": Policy.ANYBODY,
         "groups": Policy.ANYBODY,
         "contact": Policy.ANYBODY,
+        "staff": Policy.ADMINISTRATORS,
     },
     "mutation": {
         "registerDevice": Policy.ANYBODY,
@@ -40,6 +43,7 @@ POLICIES: Final[Mapping[str, Mapping[str, Policy]]] = {
         "withdrawIdea": Policy.SIGNED_IN,
         "setVote": Policy.SIGNED_IN,
         "setFollow": Policy.SIGNED_IN,
+        "updateProfile": Policy.SIGNED_IN,
         "markNotificationsRead": Policy.SIGNED_IN,
         "createGroup": Policy.SIGNED_IN,
         "joinGroup": Policy.SIGNED_IN,
@@ -48,6 +52,8 @@ POLICIES: Final[Mapping[str, Mapping[str, Policy]]] = {
         "respondToIdea": Policy.OFFICIALS,
         "hideIdea": Policy.MODERATORS,
         "showIdea": Policy.MODERATORS,
+        "grantRole": Policy.ADMINISTRATORS,
+        "revokeRole": Policy.ADMINISTRATORS,
     },
     "subscription": {
         "leaderboardChanged": Policy.ANYBODY,

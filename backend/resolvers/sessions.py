@@ -16,13 +16,13 @@ from backend.errors import Refusal, Unauthenticated
 from backend.messages import best_locale
 from backend.resolvers.inputs import id_in
 from backend.resolvers.once import once
+from backend.rules.names import NAME_LIMIT, check_name
 from backend.rules.text import optional_text
 from backend.schema.nodes import node_id
 from backend.schema.session_list import EndAllSessionsInput, EndSessionInput, EndSessionsPayload
 from backend.schema.sessions import RefreshSessionInput, RegisterDeviceInput, SessionPayload
 from backend.schema.viewer import viewer
 
-NAME_LIMIT = 60
 DEVICE_NAME_LIMIT = 60
 _RESIDENT = {"fi": "Asukas", "sv": "Invånare", "en": "Resident"}
 
@@ -40,13 +40,15 @@ async def register_device(info: Info, input: RegisterDeviceInput) -> SessionPayl
     context = info.context
     name = optional_text(input.display_name, field="displayName", limit=NAME_LIMIT)
     device = device_name(input.device_name)
+    if name:
+        check_name(name, catalogue=context.catalogue, field="displayName")
 
     async def make() -> UUID:
-        made_up = f"{_RESIDENT[best_locale(input.locale, ('en',))]} {secrets.randbelow(9000) + 1000}"
+        await context.limit("DEVICES")
         return await residents.register_resident(
             conn,
             municipality_id=context.municipality_id,
-            display_name=name or made_up,
+            display_name=name or made_up_name(input.locale),
             locale=input.locale,
             strength="DEVICE",
         )
@@ -62,13 +64,21 @@ async def register_device(info: Info, input: RegisterDeviceInput) -> SessionPayl
             caller_id=UUID(int=0),
         )
         row = await residents.resident_by_id(conn, municipality_id=context.municipality_id, id=resident_id)
-        # Repeated, a registration gives new tokens to who holds its key: no longer where somebody was signed out.
-        if row is None or await sessions.has_ended_session(
-            conn, municipality_id=context.municipality_id, resident_id=row.id
+        # Repeated, a registration gives new tokens to who holds its key: no longer where somebody was signed out. And
+        # who has proven more than a device since gets in by that alone: a key is no login.
+        if (
+            row is None
+            or row.strength != "DEVICE"
+            or await sessions.has_ended_session(conn, municipality_id=context.municipality_id, resident_id=row.id)
         ):
             raise Unauthenticated
         started = await start(context, conn, resident_id=row.id, method="DEVICE", device_name=device)
     return session_payload(context, row, started)
+
+
+def made_up_name(locale: str) -> str:
+    """For whoever gives none."""
+    return f"{_RESIDENT[best_locale(locale, ('en',))]} {secrets.randbelow(9000) + 1000}"
 
 
 async def refresh_session(info: Info, input: RefreshSessionInput) -> SessionPayload:

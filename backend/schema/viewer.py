@@ -12,6 +12,7 @@ from backend.db.pool import acquire
 from backend.db.residents import ResidentRow
 from backend.fields import field
 from backend.schema.enums import IdentityStrength, Role
+from backend.schema.errors import ERRORS, UserError
 from backend.schema.follows import FollowConnection, follow_connection
 from backend.schema.groups import GroupConnection, group_connection
 from backend.schema.ideas import IdeaConnection, idea_connection
@@ -19,6 +20,7 @@ from backend.schema.municipalities import Official, official
 from backend.schema.notifications import NotificationConnection, notification_connection
 from backend.schema.pages import After, First, page_request
 from backend.schema.residents import Resident, resident
+from backend.schema.scalars import Locale
 from backend.schema.session_list import SessionConnection, session_connection
 
 UnreadOnly = Annotated[bool, strawberry.argument(description="Only those not yet read.")]
@@ -28,6 +30,7 @@ UnreadOnly = Annotated[bool, strawberry.argument(description="Only those not yet
 class Viewer:
     row: strawberry.Private[ResidentRow]
     resident: Resident = strawberry.field(description="The caller as others see them.")
+    locale: Locale = strawberry.field(description="The language the caller reads; mail is written in it.")
     strength: IdentityStrength = strawberry.field(description="How well the caller is identified.")
     roles: list[Role] = strawberry.field(description="What the caller may do.")
 
@@ -93,6 +96,12 @@ class Viewer:
         return {"municipality_id": info.context.municipality_id, "resident_id": self.row.id}
 
 
+@strawberry.type(description="The caller with the profile as it now is, or why not.")
+class ProfilePayload:
+    viewer: Viewer | None = strawberry.field(default=None, description="Who asked; null where refused.")
+    errors: list[UserError] = strawberry.field(default_factory=list, description=ERRORS)
+
+
 async def _idea_page(
     info: Info, binding: str, which: IdeaFilter, *, first: int | None, after: str | None
 ) -> IdeaConnection:
@@ -109,6 +118,7 @@ def viewer(row: ResidentRow) -> Viewer:
     return Viewer(
         row=row,
         resident=resident(row.id, row.display_name),
+        locale=Locale(row.locale),
         strength=IdentityStrength(row.strength),
         roles=[role for role in Role if role in held],
     )

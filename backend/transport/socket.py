@@ -8,7 +8,7 @@ for a message that is too large. 4403 also ends a socket whose token has ended o
 
 import asyncio
 from collections.abc import Iterable
-from contextlib import aclosing, suppress
+from contextlib import ExitStack, aclosing, suppress
 
 import orjson
 from starlette.types import Receive, Scope, Send
@@ -43,7 +43,9 @@ class GraphQLOverWebSocket:
             await send({"type": "websocket.close", "code": 1008})  # before accept: the handshake is answered with 403
         elif PROTOCOL in scope["subprotocols"]:
             await send({"type": "websocket.accept", "subprotocol": PROTOCOL})
-            await _Socket(self._pipeline, headers, receive, send).run()
+            socket = _Socket(self._pipeline, headers, receive, send)
+            with socket.held:
+                await socket.run()
         else:
             await send({"type": "websocket.accept"})
             await send({"type": "websocket.close", "code": 4406, "reason": "Subprotocol not acceptable"})
@@ -76,6 +78,7 @@ class _Socket:
         self._receive = receive
         self._send = send
         self._caller: Caller | None = None
+        self.held = ExitStack()
         self._heard = True
         self._tasks = asyncio.TaskGroup()
         self._operations: dict[str, asyncio.Task[None]] = {}
@@ -148,14 +151,14 @@ class _Socket:
             raise _Close(4400, "Invalid connection_init payload")
         said = [] if authorization is None else [authorization]
         try:
-            self._caller = await admit(
-                self._pipeline.gate, self._headers, municipality=municipality, authorization=said
-            )
+            caller = await admit(self._pipeline.gate, self._headers, municipality=municipality, authorization=said)
+            self.held.enter_context(self._pipeline.gate.hold(caller, "socket"))
         except Exception as error:
             failure = self._pipeline.errors.refused(error, request_id=request_id(None))
             again = failure.status >= 429
             raise (_Close(1013, "Try again later") if again else _Close(4403, "Forbidden")) from None
-        self._pipeline.belong(self._life, self._caller, LIFE_SECONDS)
+        self._caller = caller
+        self._pipeline.belong(self._life, caller, LIFE_SECONDS)
         await self._write(b'{"type":"connection_ack"}')
 
     async def _subscribe(self, id: str, payload: dict[str, object]) -> None:

@@ -5,6 +5,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -309,6 +310,10 @@ class ToyGate:
         self.budget -= points
         if self.budget < 0:
             raise RateLimited(7)
+
+    def hold(self, caller: Caller, kind: str) -> AbstractContextManager[None]:
+        del caller, kind
+        return nullcontext()
 
     def context(self, caller: Caller, request_id: str, *, live: bool = False) -> Context:
         del live
