@@ -26,7 +26,7 @@ SOONEST_SECONDS: Final = 0.05  # between two polls, however many hurry them
 RETRY_SECONDS: Final = 0.2
 VERIFIED_SECONDS: Final = 4.0  # from the beginning of a poll: who comes later waits for the next
 STALE_SECONDS: Final = 4.9  # likewise, until nobody is believed any more
-WAIT_SECONDS: Final = 1.0  # for a poll, by who needs one
+WAIT_SECONDS: Final = 1.5  # for a poll, by who needs one
 ROLES_SECONDS: Final = 60.0  # a caller admitted before, whose stream has yet to open, has it open by then
 
 log = structlog.get_logger()
