@@ -262,6 +262,7 @@ async def world(api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCap
     [token] = await mint_tokens(
         api.settings, slug=SLUG, role="RESIDENT", strength="EMAIL", count=1, resident=me, department="", ttl=3600
     )
+    await api.roles_told()
     made = World(api, token, log, caplog)
     await made.renew()
     yield made
