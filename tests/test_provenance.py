@@ -88,7 +88,6 @@ NEVER_PUBLIC = {
         "is_session_of",
         "has_ended_session",
         "prune_sessions",
-        "prune_refresh_tokens",
     },
     "trending": {"prepare_trending"},
     "votes": {"set_votes", "recount", "settle_votes"},
