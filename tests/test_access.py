@@ -218,17 +218,15 @@ class People:
         if name == "refreshSession":
             session = await self.api.mutate("registerDevice", {"locale": "fi", **key}, "refreshToken")
             return {"refreshToken": session["refreshToken"]}
-        if name == "completeLogin":
-            await self.idp.person(f"{actor} {uuid4()}", acr=LOA2)
-            return await Person(self.api, self.idp).code(token=self.tokens.get(actor, ""), municipality=self.slug)
         if name == "endSession":
             whose = "applicant" if "another" in operation or actor == "anonymous" else actor
             return {"sessionId": await self.session(whose)}
         if name in {"joinGroup", "leaveGroup", "approveMember"}:
             whom = {"residentId": global_id("Resident", self.ids["applicant"])} if name == "approveMember" else {}
             return {"groupId": await self.new_group(all_contacts=name == "leaveGroup"), **whom}
-        if "Email" in name or "Passkey" in name:
-            return await (self.email_input if "Email" in name else self.passkey_input)(name, actor)
+        ways = {"Email": self.email_input, "Passkey": self.passkey_input, "Login": self.login_input}
+        if made := next((way for part, way in ways.items() if part in name), None):
+            return await made(name, actor)
         if name in {"grantRole", "revokeRole"}:
             role = "RESIDENT" if name == "grantRole" else "MODERATOR"
             return {"residentId": await self.newcomer(role), "role": "MODERATOR"}
@@ -239,11 +237,17 @@ class People:
             "updateProfile": {"displayName": f"Nimi {uuid4()}"},
             "createGroup": {"displayName": "Naapurit", "kind": "INFORMAL", **key},
             "endAllSessions": {},
-            "beginLogin": {"providerId": "tunnus", "redirectUri": REDIRECT},
             "requestDataExport": key,
             "eraseAccount": {"displayName": await self.name(actor) if name == "eraseAccount" else ""},
         }
         return alone[name] if name in alone else await self._about_an_idea(operation, actor)
+
+    async def login_input(self, name: str, actor: str) -> Json:
+        """A person nobody knows yet, who has just been with the provider where the login is completed."""
+        if name == "beginLogin":
+            return {"providerId": "tunnus", "redirectUri": REDIRECT}
+        await self.idp.person(f"{actor} {uuid4()}", acr=LOA2)
+        return await Person(self.api, self.idp).code(token=self.tokens.get(actor, ""), municipality=self.slug)
 
     async def email_input(self, name: str, actor: str) -> Json:
         """An address of nobody yet, and where one is confirmed, what was mailed to it for the actor."""

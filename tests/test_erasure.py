@@ -525,6 +525,7 @@ FATES = {
     "municipalities": "offices",
     "notifications": "forget_notifications",
     "officials": "who signs public answers does it in office",
+    "login_attempts": "forget_login_attempts",
     "passkey_challenges": "forget_passkey_challenges",
     "passkeys": "forget_passkeys",
     "pgqueuer": "jobs of now; mails in it are sealed, and dropped when late",

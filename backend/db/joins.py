@@ -25,6 +25,7 @@ MOVES: Final[Mapping[str, str]] = {
     "resident_roles.resident_id": "move_roles",
     "passkeys.resident_id": "move_passkeys",
     "passkey_challenges.resident_id": "move_passkey_challenges",
+    "login_attempts.resident_id": "move_login_attempts",
     "invitations.invited_by_id": "move_invitations",
     "residents.joined_into_id": "",  # a chain is followed to its end
     "moderations.moderator_id": "",  # append-only
@@ -41,6 +42,7 @@ _IN_ORDER: Final = (
     "move_email_challenges",
     "move_passkeys",
     "move_passkey_challenges",
+    "move_login_attempts",
     "move_invitations",
 )
 

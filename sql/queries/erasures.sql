@@ -131,6 +131,10 @@ DELETE FROM passkeys WHERE municipality_id = $1 AND resident_id = $2;
 -- Passkeys about to be registered.
 DELETE FROM passkey_challenges WHERE municipality_id = $1 AND resident_id = $2;
 
+-- name: forget_login_attempts
+-- Logins with a provider that have not come back.
+DELETE FROM login_attempts WHERE municipality_id = $1 AND resident_id = $2;
+
 -- name: forget_invitations
 -- Roles that wait for somebody's addresses. Needs these to be there still.
 DELETE FROM invitations AS v USING identities AS i

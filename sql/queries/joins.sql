@@ -96,6 +96,9 @@ UPDATE passkeys SET resident_id = $3 WHERE municipality_id = $1 AND resident_id 
 -- name: move_passkey_challenges
 UPDATE passkey_challenges SET resident_id = $3 WHERE municipality_id = $1 AND resident_id = $2;
 
+-- name: move_login_attempts
+UPDATE login_attempts SET resident_id = $3 WHERE municipality_id = $1 AND resident_id = $2;
+
 -- name: move_invitations
 UPDATE invitations SET invited_by_id = $3 WHERE municipality_id = $1 AND invited_by_id = $2;
 

@@ -36,6 +36,11 @@ FROM passkeys AS p WHERE p.municipality_id = $1 AND p.resident_id = $2 ORDER BY 
 SELECT jsonb_build_object('expiresAt', c.expires_at)::text
 FROM passkey_challenges AS c WHERE c.municipality_id = $1 AND c.resident_id = $2 ORDER BY c.expires_at;
 
+-- name: login_attempts
+-- Logins with a provider that have not come back.
+SELECT jsonb_build_object('provider', l.provider_id, 'redirectUri', l.redirect_uri, 'locale', l.locale, 'expiresAt', l.expires_at)::text
+FROM login_attempts AS l WHERE l.municipality_id = $1 AND l.resident_id = $2 ORDER BY l.expires_at;
+
 -- name: invitations
 -- Roles that wait for the person, and that the person offered to others, whose addresses are theirs.
 SELECT jsonb_build_object('role', v.role, 'toThisAccount', mine.email IS NOT NULL, 'email', mine.email, 'createdAt', v.created_at,
