@@ -1,5 +1,6 @@
 """Who may do what: every operation as everybody, and as everybody from another municipality."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,6 +13,7 @@ from backend.db.audit import record
 from backend.demo.load import SLUG
 from backend.ids import global_id, parse_id
 from backend.resolvers.access import POLICIES, Policy
+from tests.api.test_invitations import mailed
 from tests.authenticator import Authenticator
 from tests.calls import calls
 from tests.conftest import OTHER, Api
@@ -77,6 +79,9 @@ MUTATIONS = {
     "beginPasskeyLogin": "    +   +   +   +   +   +   +   +   +   +",
     "finishPasskeyLogin": "   +   +   +   +   +   +   +   +   +   +",
     "removePasskey": "        U   ?   ?   ?   ?   +   +   +   +   +",
+    "inviteStaff": "          U   F   F   F   F   F   F   F   F   +",
+    "withdrawInvitation": "   U   F   F   F   F   F   F   F   F   +",
+    "acceptInvitation": "     +   +   +   +   +   +   +   +   +   +",
     "grantRole": "            U   F   F   F   F   F   F   F   F   +",
     "revokeRole": "           U   F   F   F   F   F   F   F   F   +",
     "requestDataExport": "    U   +   +   +   +   +   +   +   +   +",
@@ -110,6 +115,7 @@ SIGHTS = {
     "municipality": "                        +   +   +   +   +   +   +   +   +   +",
     "groups": "                              +   +   +   +   +   +   +   +   +   +",
     "contact": "                             +   +   +   +   +   +   +   +   +   +",
+    "invitations": "                         U   F   F   F   F   F   F   F   F   +",
     "auditEntries": "                        U   F   F   F   F   F   F   F   F   +",
     "staff": "                               U   F   F   F   F   F   F   F   F   +",
 }
@@ -218,18 +224,17 @@ class People:
         if name == "refreshSession":
             session = await self.api.mutate("registerDevice", {"locale": "fi", **key}, "refreshToken")
             return {"refreshToken": session["refreshToken"]}
+        if name == "completeLogin":
+            await self.idp.person(f"{actor} {uuid4()}", acr=LOA2)
+            return await Person(self.api, self.idp).code(token=self.tokens.get(actor, ""), municipality=self.slug)
         if name == "endSession":
             whose = "applicant" if "another" in operation or actor == "anonymous" else actor
             return {"sessionId": await self.session(whose)}
         if name in {"joinGroup", "leaveGroup", "approveMember"}:
             whom = {"residentId": global_id("Resident", self.ids["applicant"])} if name == "approveMember" else {}
             return {"groupId": await self.new_group(all_contacts=name == "leaveGroup"), **whom}
-        ways = {"Email": self.email_input, "Passkey": self.passkey_input, "Login": self.login_input}
-        if made := next((way for part, way in ways.items() if part in name), None):
-            return await made(name, actor)
-        if name in {"grantRole", "revokeRole"}:
-            role = "RESIDENT" if name == "grantRole" else "MODERATOR"
-            return {"residentId": await self.newcomer(role), "role": "MODERATOR"}
+        if name.endswith(("Staff", "Invitation", "Role")) or "Passkey" in name or "Email" in name:
+            return await self._of_accounts(name, actor)
         group = {"groupId": self.group} if "group" in operation else {}
         alone: dict[str, Json] = {
             "registerDevice": {"locale": "fi", **key},
@@ -237,36 +242,34 @@ class People:
             "updateProfile": {"displayName": f"Nimi {uuid4()}"},
             "createGroup": {"displayName": "Naapurit", "kind": "INFORMAL", **key},
             "endAllSessions": {},
+            "beginLogin": {"providerId": "tunnus", "redirectUri": REDIRECT},
             "requestDataExport": key,
             "eraseAccount": {"displayName": await self.name(actor) if name == "eraseAccount" else ""},
         }
         return alone[name] if name in alone else await self._about_an_idea(operation, actor)
 
-    async def login_input(self, name: str, actor: str) -> Json:
-        """A person nobody knows yet, who has just been with the provider where the login is completed."""
-        if name == "beginLogin":
-            return {"providerId": "tunnus", "redirectUri": REDIRECT}
-        await self.idp.person(f"{actor} {uuid4()}", acr=LOA2)
-        return await Person(self.api, self.idp).code(token=self.tokens.get(actor, ""), municipality=self.slug)
+    async def _of_accounts(self, name: str, actor: str) -> Json:
+        if name.endswith(("Staff", "Invitation")):
+            return await self._invitation(name)
+        if "Passkey" in name:
+            return await self._passkey(name, actor)
+        if "Email" in name:
+            return await self._email(name, actor)
+        role = "RESIDENT" if name == "grantRole" else "MODERATOR"
+        return {"residentId": await self.newcomer(role), "role": "MODERATOR"}
 
-    async def email_input(self, name: str, actor: str) -> Json:
-        """An address of nobody yet, and where one is confirmed, what was mailed to it for the actor."""
-        asked = {"email": f"{uuid4().hex}@example.fi", "locale": "fi"}
-        if name == "requestEmailCode":
+    async def _invitation(self, name: str) -> Json:
+        asked = {"email": f"{uuid4().hex}@example.fi", "role": "MODERATOR", "locale": "fi"}
+        asked["idempotencyKey"] = str(uuid4())
+        if name == "inviteStaff":
             return asked
-        made = await self.api.mutate(
-            "requestEmailCode",
-            asked,
-            "challengeId",
-            token=self.tokens.get(actor, ""),
-            heitto_municipality=self.slug,
-        )
-        mail = (await code_mails(self.api.conn, self.api.settings))[-1]
-        if name == "confirmEmailLink":
-            return {"secret": mail.secret}
-        return {"challengeId": made["challengeId"], "code": mail.code}
+        here = {"token": self.tokens["administrator"], "heitto_municipality": self.slug}
+        made = await self.api.mutate("inviteStaff", asked, "invitation { id }", **here)
+        if name == "withdrawInvitation":
+            return {"invitationId": made["invitation"]["id"]}
+        return {"secret": (await mailed(self.api))[-1][1]}
 
-    async def passkey_input(self, name: str, actor: str) -> Json:
+    async def _passkey(self, name: str, actor: str) -> Json:
         """By an authenticator of the actor's own where they may have one; else by the administrator's."""
         owner = actor if actor in ACTORS[5:] else "administrator"
         origin, key, headers = f"https://{self.slug}.example", Authenticator(), {"heitto_municipality": self.slug}
@@ -292,6 +295,23 @@ class People:
             return {"passkeyId": added["passkey"]["id"]}
         begun = await begin("beginPasskeyLogin")
         return {"challengeId": begun["challengeId"], "credential": key.get(begun["options"], origin)}
+
+    async def _email(self, name: str, actor: str) -> Json:
+        """An address of nobody yet, and where one is confirmed, what was mailed to it for the actor."""
+        asked = {"email": f"{uuid4().hex}@example.fi", "locale": "fi"}
+        if name == "requestEmailCode":
+            return asked
+        made = await self.api.mutate(
+            "requestEmailCode",
+            asked,
+            "challengeId",
+            token=self.tokens.get(actor, ""),
+            heitto_municipality=self.slug,
+        )
+        mail = (await code_mails(self.api.conn, self.api.settings))[-1]
+        if name == "confirmEmailLink":
+            return {"secret": mail.secret}
+        return {"challengeId": made["challengeId"], "code": mail.code}
 
     async def name(self, actor: str) -> str:
         if actor == "anonymous":
@@ -400,6 +420,8 @@ async def scene(people: People) -> Scene:
         "UPDATE ideas SET status = 'MERGED', merged_into_id = $2 WHERE id = $1",
         *(parse_id(each)[1] for each in (merged, hidden)),
     )
+    asked = {"email": "eero@example.fi", "role": "MODERATOR", "locale": "fi", "idempotencyKey": str(uuid4())}
+    await api.mutate("inviteStaff", asked, "invitation { id }", token=people.tokens["administrator"])
     return Scene(
         idea,
         withdrawn,
@@ -459,6 +481,7 @@ def looks(scene: Scene, people: People) -> dict[str, tuple[str, str]]:
         "municipality": ("municipality { id }", '"id"'),
         "groups": ("groups { nodes { id } }", group),
         "contact": (f'contact(themeId: "{theme}") {{ id }}', '"id"'),
+        "invitations": ("invitations { nodes { email } }", "eero@example.fi"),
         "auditEntries": ("auditEntries(first: 1) { nodes { act hash } }", '"hash"'),
         "staff": ("staff { nodes { resident { id } } }", global_id("Resident", people.ids["moderator"])),
     }
@@ -505,15 +528,15 @@ async def test_everybody_sees_what_is_theirs_to_see_on_every_path(people: People
 
 def of_nobody(input: Json) -> Json:
     """The same with ids that nobody has."""
-    others = {"challengeId": str(uuid4()), "secret": "x" * 43}
-    return {
-        name: others[name]
-        if name in others
-        else global_id(parse_id(value)[0], uuid4())
-        if (name.endswith("Id") and name != "providerId") or name == "upTo"
-        else value
-        for name, value in input.items()
-    }
+
+    def other(name: str, value: Any) -> Any:  # Any: as in inputs
+        if name == "secret":
+            return "x" * 43
+        if (not name.endswith("Id") or name == "providerId") and name != "upTo":
+            return value
+        return str(uuid4()) if re.fullmatch("[0-9a-f-]{36}", value) else global_id(parse_id(value)[0], uuid4())
+
+    return {name: other(name, value) for name, value in input.items()}
 
 
 async def test_c3_a_token_of_another_municipality_opens_nothing_here(people: People) -> None:

@@ -53,8 +53,8 @@ CODES = {
     "UNSUPPORTED_MEDIA_TYPE": 415,
 }
 NOBODY = UUID(int=7)
-# Done only with what an authenticator signs: tests/api/test_passkeys.py.
-SIGNED = {"finishPasskeyRegistration", "finishPasskeyLogin"}
+# Done only with what an authenticator signs, or a mail of its own: tests/api/test_passkeys.py, test_invitations.py.
+SIGNED = {"finishPasskeyRegistration", "finishPasskeyLogin", "acceptInvitation"}
 HUGE = "ä" * 5_000_000  # 10 MB
 
 # JSON as it is sent, since some of it is none. What stands in these places is refused, with a code or a user error.
@@ -207,6 +207,8 @@ class World:
             """,
             parse_id(idea)[1],
         )
+        asked = {"email": "eero@example.fi", "role": "MODERATOR", "locale": "fi", "idempotencyKey": str(uuid4())}
+        invited = await api.mutate("inviteStaff", asked, "invitation { id }", token=token)
         session = await api.mutate(
             "registerDevice", {"locale": "fi", "idempotencyKey": str(uuid4())}, "refreshToken", token=token
         )
@@ -238,12 +240,13 @@ class World:
             "providerId": "tunnus",
             "redirectUri": REDIRECT,
             **{f"CompleteLoginInput.{name}": text for name, text in login.items()},
+            "origin": "https://ilola.example",
+            "credential": "{}",
+            "invitationId": invited["invitation"]["id"],
+            "passkeyId": global_id("Passkey", passkey),
             "challengeId": challenge["challengeId"],
             "code": mail.code,
             "secret": mail.secret,
-            "origin": "https://ilola.example",
-            "credential": "{}",
-            "passkeyId": global_id("Passkey", passkey),
             **dict.fromkeys(("Session", "sessionId"), global_id("Session", another)),
             "role": "MODERATOR",  # the first value is what everybody is
         }
@@ -292,6 +295,7 @@ async def world(
     )
     await idp.person("somebody", acr=LOA2)
     await api.conn.execute("UPDATE residents SET display_name = 'Teksti' WHERE id = $1", parse_id(me)[1])
+    await api.roles_told()
     made = World(api, token, log, caplog, Person(api, idp))
     await made.renew()
     yield made

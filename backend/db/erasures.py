@@ -22,6 +22,7 @@ _AT_LAST: Final = (
     "forget_passkeys",
     "forget_passkey_challenges",
     "forget_login_attempts",
+    "forget_email_challenges",
     "forget_invitations",
     "forget_inviter",
     "forget_emails",

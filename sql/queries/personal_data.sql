@@ -37,9 +37,16 @@ SELECT jsonb_build_object('expiresAt', c.expires_at)::text
 FROM passkey_challenges AS c WHERE c.municipality_id = $1 AND c.resident_id = $2 ORDER BY c.expires_at;
 
 -- name: login_attempts
--- Logins with a provider that have not come back.
-SELECT jsonb_build_object('provider', l.provider_id, 'redirectUri', l.redirect_uri, 'locale', l.locale, 'expiresAt', l.expires_at)::text
-FROM login_attempts AS l WHERE l.municipality_id = $1 AND l.resident_id = $2 ORDER BY l.expires_at;
+-- Logins with a provider under way.
+SELECT jsonb_build_object('provider', a.provider_id, 'expiresAt', a.expires_at)::text
+FROM login_attempts AS a WHERE a.municipality_id = $1 AND a.resident_id = $2 ORDER BY a.expires_at;
+
+-- name: email_challenges
+-- Codes under way, asked for by the person or mailed to an address of theirs; the code itself is kept as a hash.
+SELECT jsonb_build_object('locale', c.locale, 'tries', c.tries, 'expiresAt', c.expires_at)::text
+FROM email_challenges AS c WHERE c.municipality_id = $1 AND (c.resident_id = $2 OR c.email_hash IN (
+  SELECT i.subject_hash FROM identities AS i WHERE i.municipality_id = $1 AND i.resident_id = $2 AND i.kind = 'EMAIL'))
+ORDER BY c.expires_at;
 
 -- name: invitations
 -- Roles that wait for the person, and that the person offered to others, whose addresses are theirs.
