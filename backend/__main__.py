@@ -171,6 +171,15 @@ def token(
     print("\n".join(tokens))
 
 
+@app.command("identity-key")
+def identity_key_(data_dir: DataDir = DATA) -> None:
+    """Prints the key by which people are recognised: set it as HEITTO_IDENTITY_KEY before the secret key changes."""
+    settings = settings_for(data_dir, "secret_key")
+    from backend.auth.identity import identity_key
+
+    print(identity_key(settings).decode())
+
+
 @app.command("import-pb")
 def import_pb(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A .pb file (pabulib.org/format).")],

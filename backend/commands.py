@@ -1,6 +1,6 @@
 """What the shorter commands do."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -8,12 +8,13 @@ import asyncpg
 from rich.console import Console
 from rich.progress import Progress
 
-from backend.auth.keys import load_signing_keys
+from backend.auth.keys import SigningKeys, load_signing_keys
 from backend.auth.tokens import sign_access_token
 from backend.catalogues import Catalogues
-from backend.db import migrate, municipalities, residents
+from backend.db import migrate, municipalities, residents, sessions
 from backend.db.municipalities import Catalogue
 from backend.db.pool import Connection, open_pool, prepare_connection
+from backend.db.residents import ResidentRow
 from backend.errors import BadUserInput, HeittoError, RequestError
 from backend.ids import parse_id
 from backend.realtime.boards import Boards
@@ -80,30 +81,52 @@ async def mint_tokens(
                     for _ in range(count)
                 ]
             rows = [await residents.resident_by_id(conn, municipality_id=catalogue.id, id=id) for id in ids]
+            if None in rows:
+                raise CommandError(f"no such resident in {slug}: {resident}")
+            tokens = [
+                await _signed(conn, settings, keys, slug=slug, municipality_id=catalogue.id, row=row, ttl=ttl)
+                for row in rows
+                if row
+            ]
     except asyncpg.CheckViolationError as error:
         if error.constraint_name == "posts_at_most_200":
             raise CommandError("the department has 200 posts, and may not have more") from None
         raise
     finally:
         await conn.close()
-    now = datetime.now(UTC)
-    tokens = []
-    for row in rows:
-        if row is None:
-            raise CommandError(f"no such resident in {slug}: {resident}")
-        tokens.append(
-            sign_access_token(
-                keys,
-                issuer=settings.token_issuer,
-                resident_id=row.id,
-                municipality=slug,
-                roles=("RESIDENT", *row.roles),
-                strength=row.strength,
-                now=now,
-                ttl=ttl,
-            )[0]
-        )
     return tokens
+
+
+async def _signed(
+    conn: Connection,
+    settings: Settings,
+    keys: SigningKeys,
+    *,
+    slug: str,
+    municipality_id: UUID,
+    row: ResidentRow,
+    ttl: int,
+) -> str:
+    """An access token, in a session of its own so that it can be called back."""
+    now = datetime.now(UTC)
+    session_id = await sessions.begin_command_session(
+        conn,
+        municipality_id=municipality_id,
+        resident_id=row.id,
+        now=now,
+        expires_at=now + timedelta(seconds=ttl),
+    )
+    return sign_access_token(
+        keys,
+        issuer=settings.token_issuer,
+        resident_id=row.id,
+        session_id=session_id,
+        municipality=slug,
+        roles=("RESIDENT", *row.roles),
+        strength=row.strength,
+        now=now,
+        ttl=ttl,
+    )[0]
 
 
 async def find_municipality(conn: Connection, slug: str) -> Catalogue:

@@ -35,6 +35,11 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes any free one")
     workers: int = Field(1, ge=1, le=64, description="HTTP worker processes")
     secret_key: SecretStr = Field(SecretStr(""), description="key of HMACs (cursors, idempotency), at least 32 bytes")
+    identity_key: SecretStr = Field(
+        SecretStr(""),
+        description="key of the HMACs by which people are recognised, at least 32 bytes, never to be changed; "
+        "made from the secret key where left out",
+    )
     signing_key_file: Path | None = Field(
         None, description="PEM file with the Ed25519 or P-256 key that signs access tokens"
     )
@@ -73,7 +78,7 @@ class Settings(BaseSettings):
             raise ValueError("write host=municipality pairs, separated by commas")
         return {host.lower(): slug for host, slug in pairs}
 
-    @field_validator("secret_key")
+    @field_validator("secret_key", "identity_key")
     @classmethod
     def _long_enough(cls, value: SecretStr) -> SecretStr:
         if value.get_secret_value() and len(value.get_secret_value().encode()) < 32:

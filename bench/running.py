@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from backend.auth.keys import SigningKeys
 from backend.auth.tokens import sign_access_token
@@ -67,6 +67,7 @@ def sign_tokens(keys: SigningKeys, residents: Sequence[UUID]) -> list[str]:
             keys,
             issuer="heitto",
             resident_id=resident,
+            session_id=uuid4(),
             municipality="bench",
             roles=["RESIDENT"],
             strength="DEVICE",

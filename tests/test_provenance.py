@@ -38,7 +38,17 @@ NEVER_PUBLIC = {
     "votes": {"set_votes", "recount"},
 }
 # Reads for commands and jobs, for signing in, the feed itself; and boards, whose one reader, `leaderboards.py`, tells.
-NEVER_PUBLIC_MODULES = {"boards", "idempotency", "imports", "migrate", "pool", "public_changes", "sessions"}
+NEVER_PUBLIC_MODULES = {
+    "audit",
+    "boards",
+    "idempotency",
+    "imports",
+    "migrate",
+    "pool",
+    "public_changes",
+    "revocations",
+    "sessions",
+}
 
 
 def reads() -> Iterator[tuple[str, str, bool]]:

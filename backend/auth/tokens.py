@@ -35,6 +35,7 @@ class Claims:
     """Who a verified token says is calling. `municipality` is a slug, `expires_at` seconds of the epoch."""
 
     resident_id: UUID
+    session_id: UUID
     municipality: str
     roles: frozenset[str]
     strength: str
@@ -47,6 +48,7 @@ def sign_access_token(
     *,
     issuer: str,
     resident_id: UUID,
+    session_id: UUID,
     municipality: str,
     roles: Collection[str],
     strength: str,
@@ -60,6 +62,7 @@ def sign_access_token(
         "iss": issuer,
         "aud": AUDIENCE,
         "sub": str(resident_id),
+        "sid": str(session_id),
         "jti": str(uuid4()),
         "iat": issued_at,
         "exp": expires_at,
@@ -110,14 +113,18 @@ def _claims(payload: dict[str, object]) -> Claims:
     match payload:
         case {
             "sub": str(subject),
+            "sid": str(session),
             "municipality": str(municipality),
             "roles": list(roles),
             "strength": str(strength),
             "exp": int(expires_at),
             "jti": str(jti),
         } if ROLES.issuperset(roles) and strength in STRENGTHS and _SLUG.fullmatch(municipality) and jti:
-            resident_id = UUID(subject)
-            if str(resident_id) != subject:  # UUID() also reads braces, `urn:` and capitals
+            resident_id, session_id = UUID(subject), UUID(session)
+            if (str(resident_id), str(session_id)) != (
+                subject,
+                session,
+            ):  # UUID() also reads braces, `urn:` and capitals
                 raise ValueError
-            return Claims(resident_id, municipality, frozenset(roles), strength, expires_at, jti)
+            return Claims(resident_id, session_id, municipality, frozenset(roles), strength, expires_at, jti)
     raise ValueError

@@ -47,8 +47,11 @@ async def roles(conn: Connection, *, municipality_id: UUID, resident_id: UUID) -
     return frozenset(row[0] for row in await conn.fetch(SQL["roles"], municipality_id, resident_id))
 
 
-async def grant_role(conn: Connection, *, municipality_id: UUID, resident_id: UUID, role: str) -> None:
-    await conn.execute(SQL["grant_role"], municipality_id, resident_id, role)
+async def grant_role(
+    conn: Connection, *, municipality_id: UUID, resident_id: UUID, role: str, source: str = "COMMAND"
+) -> bool:
+    """Whether it is new from this source (`resident_roles.source`)."""
+    return await conn.fetchval(SQL["grant_role"], municipality_id, resident_id, role, source) is not None
 
 
 async def seat_official(

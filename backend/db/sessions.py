@@ -29,8 +29,22 @@ async def start_session(
     token_hash: bytes,
     now: datetime,
     expires_at: datetime,
-) -> None:
-    await conn.execute(SQL["start_session"], municipality_id, resident_id, token_hash, now, expires_at)
+    method: str,
+    device_name: str | None = None,
+) -> UUID:
+    """The session's id."""
+    made: UUID = await conn.fetchval(
+        SQL["start_session"], municipality_id, resident_id, token_hash, now, expires_at, method, device_name
+    )
+    return made
+
+
+async def begin_command_session(
+    conn: Connection, *, municipality_id: UUID, resident_id: UUID, now: datetime, expires_at: datetime
+) -> UUID:
+    """A session that can't be refreshed, for an access token that a command gives out; its id."""
+    made: UUID = await conn.fetchval(SQL["begin_command_session"], municipality_id, resident_id, now, expires_at)
+    return made
 
 
 async def lock_session_by_refresh_token(
@@ -62,4 +76,12 @@ async def rotate_session(
 
 
 async def end_session(conn: Connection, *, municipality_id: UUID, session_id: UUID, now: datetime) -> None:
+    """For good; its access tokens are called back."""
     await conn.execute(SQL["end_session"], municipality_id, session_id, now)
+
+
+async def end_sessions(
+    conn: Connection, *, municipality_id: UUID, resident_id: UUID, now: datetime, but: UUID | None = None
+) -> list[UUID]:
+    """All of an account `but` one; the ids of those that were ended."""
+    return [row[0] for row in await conn.fetch(SQL["end_sessions"], municipality_id, resident_id, but, now)]

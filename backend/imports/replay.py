@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import orjson
 
@@ -55,6 +55,7 @@ def signed_heads(
             keys,
             issuer=issuer,
             resident_id=resident_id,
+            session_id=uuid4(),  # of no row: these end with the replay
             municipality=slug,
             roles=["RESIDENT"],
             strength=imported.strength,

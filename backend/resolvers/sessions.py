@@ -1,6 +1,7 @@
 """Device accounts and their sessions."""
 
 import secrets
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -19,6 +20,15 @@ from backend.schema.viewer import viewer
 
 NAME_LIMIT = 60
 _RESIDENT = {"fi": "Asukas", "sv": "Invånare", "en": "Resident"}
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A session that was begun, or goes on, with the refresh token for its owner."""
+
+    session_id: UUID
+    refresh_token: str
+    now: datetime
 
 
 async def register_device(info: Info, input: RegisterDeviceInput) -> SessionPayload:
@@ -48,33 +58,23 @@ async def register_device(info: Info, input: RegisterDeviceInput) -> SessionPayl
         row = await residents.resident_by_id(conn, municipality_id=context.municipality_id, id=resident_id)
         if row is None:
             raise Unauthenticated
-        refresh_token, now = new_refresh_token(), datetime.now(UTC)
-        await sessions.start_session(
-            conn,
-            municipality_id=context.municipality_id,
-            resident_id=row.id,
-            token_hash=hash_refresh_token(refresh_token),
-            now=now,
-            expires_at=now + LIFETIME,
-        )
-    return _session(context, row, refresh_token, now)
+        started = await start(context, conn, resident_id=row.id, method="DEVICE")
+    return session_payload(context, row, started)
 
 
 async def refresh_session(info: Info, input: RefreshSessionInput) -> SessionPayload:
-    context, now = info.context, datetime.now(UTC)
-    refresh_token = new_refresh_token()
+    context = info.context
     async with transaction(context.pool) as conn:
-        row = await _rotate(context, conn, input.refresh_token, refresh_token, now)
+        going_on = await _rotate(context, conn, input.refresh_token)
     # Only here, so that a session ended for reuse stays ended.
-    if row is None:
+    if going_on is None:
         raise Unauthenticated
-    return _session(context, row, refresh_token, now)
+    return session_payload(context, *going_on)
 
 
-async def _rotate(
-    context: Context, conn: Connection, refresh_token: str, successor: str, now: datetime
-) -> ResidentRow | None:
-    """Whose session goes on with `successor`; None where it doesn't."""
+async def _rotate(context: Context, conn: Connection, refresh_token: str) -> tuple[ResidentRow, Started] | None:
+    """Whose session goes on, and how; None where it doesn't."""
+    now, successor = datetime.now(UTC), new_refresh_token()
     presented = await sessions.lock_session_by_refresh_token(
         conn, municipality_id=context.municipality_id, token_hash=hash_refresh_token(refresh_token)
     )
@@ -95,24 +95,45 @@ async def _rotate(
         now=now,
         expires_at=now + LIFETIME,
     )
-    return await residents.resident_by_id(conn, municipality_id=context.municipality_id, id=presented.resident_id)
+    row = await residents.resident_by_id(conn, municipality_id=context.municipality_id, id=presented.resident_id)
+    return (row, Started(presented.session_id, successor, now)) if row else None
 
 
-def _session(context: Context, row: ResidentRow, refresh_token: str, now: datetime) -> SessionPayload:
+async def start(
+    context: Context, conn: Connection, *, resident_id: UUID, method: str, device_name: str | None = None
+) -> Started:
+    """A new session. `method` is a `session_method` of the database."""
+    refresh_token, now = new_refresh_token(), datetime.now(UTC)
+    session_id = await sessions.start_session(
+        conn,
+        municipality_id=context.municipality_id,
+        resident_id=resident_id,
+        token_hash=hash_refresh_token(refresh_token),
+        now=now,
+        expires_at=now + LIFETIME,
+        method=method,
+        device_name=device_name,
+    )
+    return Started(session_id, refresh_token, now)
+
+
+def session_payload(context: Context, row: ResidentRow, started: Started) -> SessionPayload:
+    """The tokens of a session, once its transaction is committed; the caller is who has signed in from here on."""
     access_token, expires_at = sign_access_token(
         context.services.keys,
         issuer=context.services.settings.token_issuer,
         resident_id=row.id,
+        session_id=started.session_id,
         municipality=context.catalogue.slug,
         roles=("RESIDENT", *row.roles),
         strength=row.strength,
-        now=now,
+        now=started.now,
     )
     context.become(row.id, row.roles)
     return SessionPayload(
         access_token=access_token,
         access_token_expires_at=expires_at,
-        refresh_token=refresh_token,
-        refresh_token_expires_at=now + LIFETIME,
+        refresh_token=started.refresh_token,
+        refresh_token_expires_at=started.now + LIFETIME,
         viewer=viewer(row),
     )

@@ -6,7 +6,7 @@ RETURNING id;
 -- name: resident
 -- An account with its roles beside RESIDENT.
 SELECT r.id, r.display_name, r.strength::text, r.official_id,
-  ARRAY(SELECT o.role::text FROM resident_roles AS o WHERE o.municipality_id = r.municipality_id AND o.resident_id = r.id)
+  ARRAY(SELECT DISTINCT o.role::text FROM resident_roles AS o WHERE o.municipality_id = r.municipality_id AND o.resident_id = r.id)
 FROM residents AS r
 WHERE r.municipality_id = $1 AND r.id = $2;
 
@@ -19,8 +19,10 @@ SELECT id, display_name FROM residents WHERE municipality_id = $1 AND id = ANY($
 SELECT role::text FROM resident_roles WHERE municipality_id = $1 AND resident_id = $2;
 
 -- name: grant_role
--- Gives a role; changes nothing where it is held.
-INSERT INTO resident_roles (municipality_id, resident_id, role) VALUES ($1, $2, $3::role) ON CONFLICT DO NOTHING;
+-- Gives a role on the word of a source; no row where that source has given it already.
+INSERT INTO resident_roles (municipality_id, resident_id, role, source) VALUES ($1, $2, $3::role, $4)
+ON CONFLICT DO NOTHING
+RETURNING role::text;
 
 -- name: seat_official
 -- A new post at the end of a department, its holder, and the holder's account.

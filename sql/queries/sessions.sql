@@ -1,8 +1,8 @@
 -- name: start_session
 -- A session with its first refresh token, which is its head; gives the session's id.
 WITH session AS (
-  INSERT INTO sessions (municipality_id, resident_id, head_hash, refreshed_at, expires_at)
-  VALUES ($1, $2, $3, $4, $5)
+  INSERT INTO sessions (municipality_id, resident_id, head_hash, refreshed_at, expires_at, method, device_name)
+  VALUES ($1, $2, $3, $4, $5, $6::session_method, $7)
   RETURNING municipality_id, id, head_hash, refreshed_at
 ), token AS (
   INSERT INTO refresh_tokens (municipality_id, token_hash, session_id, issued_at)
@@ -31,6 +31,29 @@ INSERT INTO refresh_tokens (municipality_id, token_hash, session_id, parent_hash
 SELECT municipality_id, $4::bytea, id, head_hash, refreshed_at FROM session;
 
 -- name: end_session
--- Ends a session for good; one that has ended keeps its moment.
-UPDATE sessions SET ended_at = $3
-WHERE municipality_id = $1 AND id = $2 AND ended_at IS NULL;
+-- Ends a session for good, and calls its access tokens back; one that has ended keeps its moment.
+WITH s AS (
+  UPDATE sessions SET ended_at = $3
+  WHERE municipality_id = $1 AND id = $2 AND ended_at IS NULL
+  RETURNING municipality_id, id, method, expires_at
+)
+INSERT INTO revocations (municipality_id, kind, subject_id, until)
+SELECT s.municipality_id, 'SESSION', s.id, {tokens_end} FROM s;
+
+-- name: end_sessions
+-- Ends all sessions of an account but one ($3, null for none of them to stay), and calls their access tokens back; gives their ids.
+WITH s AS (
+  UPDATE sessions SET ended_at = $4
+  WHERE municipality_id = $1 AND resident_id = $2 AND ended_at IS NULL AND expires_at > $4 AND id IS DISTINCT FROM $3::uuid
+  RETURNING municipality_id, id, method, expires_at
+), revoked AS (
+  INSERT INTO revocations (municipality_id, kind, subject_id, until)
+  SELECT s.municipality_id, 'SESSION', s.id, {tokens_end} FROM s
+)
+SELECT id FROM s;
+
+-- name: begin_command_session
+-- A session without refresh tokens, for an access token that a command gives out; gives its id.
+INSERT INTO sessions (municipality_id, resident_id, head_hash, refreshed_at, expires_at, method)
+VALUES ($1, $2, ''::bytea, $3, $4, 'COMMAND')
+RETURNING id;

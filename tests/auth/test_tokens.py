@@ -23,6 +23,7 @@ from backend.errors import Unauthenticated
 
 ISSUER = "https://heitto.example"
 RESIDENT = UUID("0199a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b")
+SESSION = UUID("0199a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5c")
 NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
 EPOCH = int(NOW.timestamp())
 
@@ -34,6 +35,7 @@ def sign(keys: SigningKeys, now: datetime = NOW) -> str:
         keys,
         issuer=ISSUER,
         resident_id=RESIDENT,
+        session_id=SESSION,
         municipality="ilola",
         roles={"RESIDENT", "OFFICIAL"},
         strength="EMAIL",
@@ -52,6 +54,7 @@ def payload(**changes: object) -> dict[str, object]:
         "iss": ISSUER,
         "aud": "heitto",
         "sub": str(RESIDENT),
+        "sid": str(SESSION),
         "jti": "a",
         "iat": EPOCH,
         "exp": EPOCH + 900,
@@ -232,7 +235,7 @@ def test_a_forged_token_is_refused(keys: SigningKeys, attack: str) -> None:
 @time_machine.travel(NOW, tick=False)
 def test_the_forger_of_these_tests_can_write_a_good_token(keys: SigningKeys) -> None:
     claims = verify_access_token(keys, with_header()(keys), issuer=ISSUER)
-    assert claims == Claims(RESIDENT, "ilola", frozenset({"RESIDENT"}), "DEVICE", EPOCH + 900, "a")
+    assert claims == Claims(RESIDENT, SESSION, "ilola", frozenset({"RESIDENT"}), "DEVICE", EPOCH + 900, "a")
 
 
 @time_machine.travel(NOW, tick=False)
