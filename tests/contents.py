@@ -1,8 +1,20 @@
 """What a database holds, in short: to show that nothing was changed."""
 
+from collections.abc import Sequence
+
 import asyncpg
 
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
+COLUMNS = """
+SELECT c.table_name, c.column_name, c.udt_name::text FROM information_schema.columns AS c
+JOIN information_schema.tables AS t USING (table_schema, table_name)
+WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE' AND c.is_generated = 'NEVER' AND c.udt_name = ANY ($1)
+  AND (c.table_name = 'municipalities' OR EXISTS (
+    SELECT FROM information_schema.columns AS m
+    WHERE m.table_schema = 'public' AND m.table_name = c.table_name AND m.column_name = 'municipality_id'))
+ORDER BY 1, 2
+"""
+TEXTS = ("text", "varchar", "jsonb", "json", "_text")
 
 
 async def contents(conn: "asyncpg.Connection[asyncpg.Record]") -> dict[str, str]:
@@ -13,3 +25,26 @@ async def contents(conn: "asyncpg.Connection[asyncpg.Record]") -> dict[str, str]
         rows = f"SELECT md5(coalesce(string_agg(t::text, chr(10) ORDER BY t::text), '')) FROM \"{table}\" AS t"  # noqa: S608
         found[table] = await conn.fetchval(rows)
     return found
+
+
+async def tenant_columns(
+    conn: "asyncpg.Connection[asyncpg.Record]", types: Sequence[str] = TEXTS
+) -> list[tuple[str, str, str]]:
+    """Tables that belong to municipalities, with their columns of some types: texts, where none are given."""
+    return [(row[0], row[1], row[2]) for row in await conn.fetch(COLUMNS, list(types))]
+
+
+async def contents_apart(conn: "asyncpg.Connection[asyncpg.Record]") -> dict[tuple[str, str], str]:
+    """Likewise, by table and municipality id; of tables that belong to none, with an empty one. In one statement."""
+    owned = dict.fromkeys(("municipalities",), "id")
+    owned |= {
+        table: "municipality_id"
+        for table, column, _ in await tenant_columns(conn, ("uuid",))
+        if column == "municipality_id"
+    }
+    parts = [
+        f"SELECT '{table}', {f't.{owned[table]}::text' if table in owned else repr('')},"  # noqa: S608 # likewise
+        f' md5(string_agg(t::text, chr(10) ORDER BY t::text)) FROM "{table}" AS t GROUP BY 1, 2'
+        for (table,) in await conn.fetch(TABLES)
+    ]
+    return {(row[0], row[1]): row[2] for row in await conn.fetch(" UNION ALL ".join(parts))}

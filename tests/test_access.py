@@ -33,6 +33,9 @@ ACTORS = (
     "moderator",
     "administrator",
 )
+# Accounts that differ from an actor in what they are known by, or in something they only asked for: they get the same.
+ALIKE = {"device": "resident", "strong": "resident", "applicant": "resident"}
+EVERYBODY = (*ACTORS, *ALIKE)
 # What each of the ACTORS gets, in their order: `stranger` is an official of another department; `author` threw the
 # idea. U is UNAUTHENTICATED, F is FORBIDDEN, - is NOT_ALLOWED, ? is NOT_FOUND and + is done.
 MUTATIONS = {
@@ -98,7 +101,11 @@ SOME = {
 def table(rows: dict[str, str]) -> list[tuple[str, str, str]]:
     cells = {name: marks.split() for name, marks in rows.items()}
     assert all(len(marks) == len(ACTORS) for marks in cells.values())
-    return [(name, actor, mark) for name, marks in cells.items() for actor, mark in zip(ACTORS, marks, strict=True)]
+    return [
+        (name, actor, marks[ACTORS.index(ALIKE.get(actor, actor))])
+        for name, marks in cells.items()
+        for actor in EVERYBODY
+    ]
 
 
 def named(operation: str) -> str:
@@ -108,7 +115,7 @@ def named(operation: str) -> str:
 
 @dataclass
 class People:
-    """Each of the ACTORS with a token, and a group of two with somebody who asked to join."""
+    """EVERYBODY with a token, and a group of two that the applicant asked to join."""
 
     api: Api
     slug: str
@@ -128,10 +135,12 @@ class People:
             municipality_id,
         )
         roles = {"stranger": "OFFICIAL"} | {name: name.upper() for name in ACTORS[5:] if name != "stranger"}
-        for name in (*ACTORS[1:], "applicant"):
+        strengths = {"device": "DEVICE", "strong": "STRONG"}
+        for name in EVERYBODY[1:]:
             role = roles.get(name, "RESIDENT")
             department = elsewhere if name == "stranger" else None
-            token = await api.token(role, municipality=self.slug, department=department)
+            strength = strengths.get(name, "EMAIL")
+            token = await api.token(role, strength=strength, municipality=self.slug, department=department)
             self.tokens[name] = token
             viewer = await api.data("{ viewer { resident { id } } }", token=token)
             self.ids[name] = parse_id(viewer["viewer"]["resident"]["id"])[1]
@@ -194,7 +203,8 @@ class People:
         name, hidden, key = named(operation), "hidden" in operation, {"idempotencyKey": str(uuid4())}
         idea_id = await self.idea(of_group="group" in operation, hidden=hidden or name == "showIdea")
         if name == "markNotificationsRead":
-            whose = "applicant" if "another" in operation or actor == "anonymous" else actor
+            another = "author" if actor == "applicant" else "applicant"
+            whose = another if "another" in operation or actor == "anonymous" else actor
             return {"upTo": await self.notification(whose, idea_id)}
         more: dict[str, Json] = {
             "editIdea": {"title": "Toinen otsikko"},
@@ -336,15 +346,15 @@ async def test_every_subscription_as_everybody(people: People) -> None:
     here = await scene(people)
     watched = {
         # The subscription, what its first event holds, and who gets that; the others get null. None: it waits.
-        "leaderboardChanged(first: 100) { idea { id } }": (here.idea, ACTORS),
-        f'ideaChanged(id: "{here.idea}") {{ id }}': (here.idea, ACTORS),
+        "leaderboardChanged(first: 100) { idea { id } }": (here.idea, EVERYBODY),
+        f'ideaChanged(id: "{here.idea}") {{ id }}': (here.idea, EVERYBODY),
         f'ideaChanged(id: "{here.hidden}") {{ id }}': (here.hidden, ("author", "moderator")),
-        "notificationReceived { id }": (None, ACTORS[1:]),
+        "notificationReceived { id }": (None, EVERYBODY[1:]),
     }
     await people.api.boards_settled()
     assert {document.partition("(")[0].partition(" ")[0] for document in watched} == root_fields("subscription").keys()
     for document, (sought, fitting) in watched.items():
-        for actor in ACTORS:
+        for actor in EVERYBODY:
             headers = {"content-type": "application/json", "host": "heitto.test"}
             if actor in people.tokens:
                 headers["authorization"] = f"Bearer {people.tokens[actor]}"
@@ -450,7 +460,7 @@ async def test_c1_queries_about_another_municipality_are_about_nothing(people: P
                     asked += 1
     assert asked > 200
     everything = " ".join(f'n{n}: node(id: "{id}") {{ id }}' for n, id in enumerate(ids.values()))
-    for actor in ACTORS:
+    for actor in EVERYBODY:
         data = await people.api.data(
             f"{{ {everything} }}", token=twins.tokens.get(actor, ""), heitto_municipality=OTHER
         )
