@@ -6,12 +6,13 @@ import asyncpg
 
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
 COLUMNS = """
-SELECT c.table_name, c.column_name, c.udt_name::text FROM information_schema.columns AS c
-JOIN information_schema.tables AS t USING (table_schema, table_name)
-WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE' AND c.is_generated = 'NEVER' AND c.udt_name = ANY ($1)
-  AND (c.table_name = 'municipalities' OR EXISTS (
-    SELECT FROM information_schema.columns AS m
-    WHERE m.table_schema = 'public' AND m.table_name = c.table_name AND m.column_name = 'municipality_id'))
+SELECT t.relname::text, a.attname::text, y.typname::text
+FROM pg_class AS t
+JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+JOIN pg_type AS y ON y.oid = a.atttypid
+WHERE t.relnamespace = 'public'::regnamespace AND t.relkind IN ('r', 'p') AND y.typname = ANY ($1)
+  AND (t.relname = 'municipalities' OR EXISTS (
+    SELECT FROM pg_attribute AS m WHERE m.attrelid = t.oid AND m.attname = 'municipality_id'))
 ORDER BY 1, 2
 """
 TEXTS = ("text", "varchar", "jsonb", "json", "_text")
@@ -36,12 +37,8 @@ async def tenant_columns(
 
 async def contents_apart(conn: "asyncpg.Connection[asyncpg.Record]") -> dict[tuple[str, str], str]:
     """Likewise, by table and municipality id; of tables that belong to none, with an empty one. In one statement."""
-    owned = dict.fromkeys(("municipalities",), "id")
-    owned |= {
-        table: "municipality_id"
-        for table, column, _ in await tenant_columns(conn, ("uuid",))
-        if column == "municipality_id"
-    }
+    columns = await tenant_columns(conn, ("uuid",))
+    owned = {"municipalities": "id"} | {table: name for table, name, _ in columns if name == "municipality_id"}
     parts = [
         f"SELECT '{table}', {f't.{owned[table]}::text' if table in owned else repr('')},"  # noqa: S608 # likewise
         f' md5(string_agg(t::text, chr(10) ORDER BY t::text)) FROM "{table}" AS t GROUP BY 1, 2'

@@ -125,7 +125,7 @@ class Towns:
 
     def asked_through(self, api: Api) -> "Towns":
         """The same, in a clone of their database."""
-        return replace(self, **{name: _moved(town, api) for name, town in (("here", self.here), ("there", self.there))})
+        return replace(self, here=_moved(self.here, api), there=_moved(self.there, api))
 
 
 def _moved(town: Town, api: Api) -> Town:
