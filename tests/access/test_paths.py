@@ -1,0 +1,54 @@
+"""Every path besides GraphQL's own: the same for everybody, and nothing of any municipality."""
+
+import pytest
+from starlette.routing import Mount, Route, WebSocketRoute
+
+from tests.access.asking import uuids_in
+from tests.access.towns import CANARIES, Towns
+from tests.test_access import EVERYBODY
+
+pytestmark = pytest.mark.anyio
+
+GRAPHQL = {"/graphql", "/graphql/stream"}  # everything else in this folder is about them
+# Every other path, one of its kind where there are many, with the methods it takes and the status it answers with.
+PATHS = {
+    "/graphiql/start.js": ("GET HEAD", 200),
+    "/graphiql": ("GET HEAD", 200),
+    "/healthz": ("GET HEAD", 200),
+    "/readyz": ("GET HEAD", 200),
+    "/metrics": ("GET HEAD", 200),
+    "/.well-known/jwks.json": ("GET HEAD", 200),
+}
+BELOW = {"/graphiql": "/graphiql/graphiql.min.css"}
+COUNTING = {"/metrics"}  # differs between any two calls
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+
+
+async def test_every_path_is_listed_and_takes_its_methods_only(towns: Towns) -> None:
+    api = towns.here.people.api
+    routes = {route.path for route in api.app.routes if isinstance(route, Route | Mount | WebSocketRoute)}
+    assert len(api.app.routes) == len(routes) + 1, "the socket shares a path"
+    assert routes == GRAPHQL | PATHS.keys()
+    for path, (methods, status) in PATHS.items():
+        for method in METHODS:
+            answer = await api.client.request(method, BELOW.get(path, path))
+            assert answer.status_code == (status if method in methods.split() else 405), f"{method} {path}"
+
+
+async def test_every_path_is_the_same_for_everybody_and_tells_of_no_municipality(towns: Towns) -> None:
+    client, uuids = towns.here.people.api.client, towns.here.uuids | towns.there.uuids
+    for path in PATHS:
+        expected = (await client.get(BELOW.get(path, path))).content
+        for town in (towns.here, towns.there):
+            for actor in EVERYBODY:
+                headers = {
+                    "heitto-municipality": town.slug,
+                    "authorization": f"Bearer {town.people.tokens.get(actor, 'x')}",
+                }
+                answer = await client.get(BELOW.get(path, path), headers=headers)
+                assert answer.content == expected or path in COUNTING
+                assert not any(canary in answer.text for canary in CANARIES.values())
+                assert not any(slug in answer.text for slug in CANARIES) or path in BELOW
+                assert not uuids & set(uuids_in(answer.text))
+    unknown = await client.get("/nowhere")
+    assert (unknown.status_code, unknown.text) == (404, "Not Found")
