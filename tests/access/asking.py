@@ -55,9 +55,13 @@ class Asker:
         self, query: str, variables: Mapping[str, object] | None = None, *, actor: str = "anonymous", **more: str
     ) -> httpx2.Response:
         body = orjson.dumps({"query": query, "variables": variables or {}})
+        return await self.send(body, actor=actor, **more)
+
+    async def send(self, body: bytes, *, actor: str, **more: str) -> httpx2.Response:
         headers = {"content-type": "application/json", **self.headers(actor), **more}
         answer = await self.town.people.api.client.post("/graphql", content=body, headers=headers)
-        self.check(f"{answer.headers}{answer.text}", sent=body.decode(), where=f"{query[:120]} as {actor}")
+        sent = body.decode()
+        self.check(f"{answer.headers}{answer.text}", sent=sent, where=f"{sent[:120]} as {actor}")
         return answer
 
     async def json(

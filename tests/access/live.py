@@ -1,6 +1,7 @@
 """The first thing that a subscription says, over both transports, told alike."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Final, TypeAlias
@@ -34,9 +35,10 @@ async def over_stream(
     token: str,
     slug: str,
     patience: float = PATIENCE,
+    name: str | None = None,
 ) -> Json:
     """The payload of the first event or of the refusal; WAITS where none comes."""
-    body = orjson.dumps({"query": document, "variables": variables or {}})
+    body = json.dumps({"query": document, "variables": variables or {}, "operationName": name}).encode()
     async with Wire(app, "http", "/graphql/stream", _headers(token, slug), method="POST") as wire:
         wire.put({"type": "http.request", "body": body, "more_body": False})
         await wire.take()

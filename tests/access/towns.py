@@ -150,7 +150,8 @@ async def _build(api: Api, slug: str) -> Town:
     found = await scene(people)
     offices = await _offices(api.conn, municipality_id)
     elsewhere = next(thing.id for thing in offices if thing.label == "other department")
-    more = await _more(people, found, elsewhere)
+    district = next(thing.id for thing in offices if thing.label == "district")
+    more = await _more(people, found, elsewhere=elsewhere, district=district)
     await api.conn.execute(REST, municipality_id, parse_id(found.idea)[1], people.ids["author"], slug)
     await api.conn.execute(YESTERDAY, municipality_id)
     things = [
@@ -201,17 +202,18 @@ async def _offices(conn: "Connection[asyncpg.Record]", municipality_id: UUID) ->
     ]
 
 
-async def _more(people: People, found: Scene, elsewhere: str) -> list[Thing]:
+async def _more(people: People, found: Scene, *, elsewhere: str, district: str) -> list[Thing]:
     """Votes, follows, an idea that was answered in every way, and notifications of others."""
     api, tokens = people.api, people.tokens
     voted, answered = [await people.idea() for _ in range(2)]
-    place = {"location": {"latitude": 60.5, "longitude": 25.5}, "body": "Niille voi istua."}
-    await api.mutate("editIdea", {"ideaId": voted, **place}, "idea { id }", token=tokens["author"])
+    place = {"location": {"latitude": 60.5, "longitude": 25.5}, "districtId": district}
+    asked = {"ideaId": voted, "body": "Niille voi istua.", **place}
+    await api.mutate("editIdea", asked, "idea { id }", token=tokens["author"])
     for name in ("device", "resident", "strong"):
         await api.set_vote(voted, token=tokens[name])
         for idea in (found.idea, voted):
-            asked = {"subjectId": idea, "following": True}
-            await api.mutate("setFollow", asked, "subject { id }", token=tokens[name])
+            follow = {"subjectId": idea, "following": True}
+            await api.mutate("setFollow", follow, "subject { id }", token=tokens[name])
     official = await api.data("{ viewer { official { id } } }", token=tokens["official"])
     steps: list[dict[str, object]] = [
         {"kind": "ASSIGNMENT", "toOfficialId": official["viewer"]["official"]["id"]},
@@ -226,8 +228,8 @@ async def _more(people: People, found: Scene, elsewhere: str) -> list[Thing]:
     ]
     responses = []
     for step in steps:
-        asked = {"ideaId": answered, "body": "Luimme tämän.", "idempotencyKey": str(uuid4()), **step}
-        made = await api.mutate("respondToIdea", asked, "response { id }", token=tokens["coordinator"])
+        said = {"ideaId": answered, "body": "Luimme tämän.", "idempotencyKey": str(uuid4()), **step}
+        made = await api.mutate("respondToIdea", said, "response { id }", token=tokens["coordinator"])
         assert made["errors"] == [], made
         responses.append(made["response"]["id"])
     about = await people.notification("author", answered)
