@@ -104,11 +104,16 @@ def serve(data_dir: DataDir = DATA) -> None:
 @app.command()
 def worker(data_dir: DataDir = DATA) -> None:
     """Runs background jobs."""
-    settings = settings_for(data_dir, "database_url", "redis_url")
+    settings = settings_for(data_dir, "database_url", "redis_url", "secret_key")
+    from backend.jobs.send_mail import sending
     from backend.jobs.worker import run_worker
     from backend.logs import set_up_logs
 
     set_up_logs(settings)
+    try:  # here, once, rather than in a worker that starts again and again
+        sending(settings)
+    except SettingsError as error:
+        fail(str(error))
     run(run_worker(settings))
 
 

@@ -21,7 +21,9 @@ from backend.resolvers import ideas as on_ideas
 from backend.resolvers import leaderboards as on_leaderboards
 from backend.resolvers import nodes as on_nodes
 from backend.resolvers import notifications as on_notifications
+from backend.resolvers import residents as on_residents
 from backend.resolvers import responses as on_responses
+from backend.resolvers import roles as on_roles
 from backend.resolvers import sessions as on_sessions
 from backend.resolvers import votes as on_votes
 from backend.schema.enums import UserErrorCode
@@ -35,9 +37,11 @@ from backend.schema.municipalities import Municipality, Official, municipality
 from backend.schema.nodes import Node
 from backend.schema.notifications import MarkNotificationsReadPayload, Notification
 from backend.schema.responses import Response, ResponsePayload
+from backend.schema.roles import RolePayload, StaffConnection
 from backend.schema.scalars import SCALARS
+from backend.schema.session_list import EndSessionsPayload, Session
 from backend.schema.sessions import SessionPayload
-from backend.schema.viewer import Viewer, viewer
+from backend.schema.viewer import ProfilePayload, Viewer, viewer
 
 P = ParamSpec("P")
 Payload = TypeVar("Payload")
@@ -117,6 +121,9 @@ class Query:
     contact: Official | None = strawberry.field(
         resolver=on_ideas.contact, description="Who in the municipality answers for a theme in a district."
     )
+    staff: StaffConnection | None = strawberry.field(
+        resolver=on_roles.staff, description="Accounts with roles, oldest account first. Administrators only."
+    )
 
 
 @strawberry.type(description="What can be done. At most four in a request, done one after the other.")
@@ -130,6 +137,16 @@ class Mutation:
         on_sessions.refresh_session,
         SessionPayload,
         "New tokens for a session; the refresh token changes with every use.",
+    )
+    end_session: EndSessionsPayload | None = mutation(
+        on_sessions.end_session,
+        EndSessionsPayload,
+        "Signs a device of the caller's out: what it has open is closed, and its tokens are refused, within 5 seconds.",
+    )
+    end_all_sessions: EndSessionsPayload | None = mutation(
+        on_sessions.end_all_sessions,
+        EndSessionsPayload,
+        "Signs all devices of the caller's out, but this one unless told otherwise.",
     )
     submit_idea: IdeaPayload | None = mutation(
         on_ideas.submit_idea,
@@ -162,6 +179,9 @@ class Mutation:
         MarkNotificationsReadPayload,
         "Marks the caller's notifications as read, all up to and including one.",
     )
+    update_profile: ProfilePayload | None = mutation(
+        on_residents.update_profile, ProfilePayload, "Changes the caller's public name, or the language they read."
+    )
     create_group: GroupPayload | None = mutation(
         on_groups.create_group, GroupPayload, "Founds a group, registered or informal; the caller becomes its contact."
     )
@@ -187,6 +207,14 @@ class Mutation:
     )
     show_idea: IdeaPayload | None = mutation(
         on_ideas.show_idea, IdeaPayload, "Shows a hidden idea again. Moderators; the reason is kept."
+    )
+    grant_role: RolePayload | None = mutation(
+        on_roles.grant_role, RolePayload, "Gives somebody a role. Administrators; repeating it changes nothing."
+    )
+    revoke_role: RolePayload | None = mutation(
+        on_roles.revoke_role,
+        RolePayload,
+        "Takes a role from somebody, whoever gave it; at once, also for what they have open. Administrators.",
     )
 
 
@@ -217,6 +245,6 @@ schema = strawberry.Schema(
     query=Query,
     mutation=Mutation,
     subscription=Subscription,
-    types=[Group, Response],
+    types=[Group, Response, Session],
     config=StrawberryConfig(scalar_map=SCALARS, name_converter=Names()),
 )

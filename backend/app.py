@@ -94,6 +94,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         del app
         async with open_services(settings, build=build) as opened:
             gate.open(opened)
+            opened.revocations.changed = pipeline.review
             pipeline.finished = FinishedAnswers(opened.changes, opened.answers)
             yield
             pipeline.drain()

@@ -11,7 +11,7 @@ from rich.progress import Progress
 from backend.auth.keys import SigningKeys, load_signing_keys
 from backend.auth.tokens import sign_access_token
 from backend.catalogues import Catalogues
-from backend.db import migrate, municipalities, residents, sessions
+from backend.db import migrate, municipalities, residents, roles, sessions
 from backend.db.municipalities import Catalogue
 from backend.db.pool import Connection, open_pool, prepare_connection
 from backend.db.residents import ResidentRow
@@ -157,7 +157,9 @@ async def _account(conn: Connection, catalogue: Catalogue, *, role: str, strengt
             conn, municipality_id=catalogue.id, display_name="Asukas", locale="fi", strength=strength
         )
     if role != "RESIDENT":
-        await residents.grant_role(conn, municipality_id=catalogue.id, resident_id=made, role=role)
+        await roles.grant_role(
+            conn, municipality_id=catalogue.id, resident_id=made, role=role, source=roles.COMMAND, actor_id=None
+        )
     return made
 
 

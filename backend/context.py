@@ -14,6 +14,7 @@ from backend.cursors import Place
 from backend.db.municipalities import Catalogue, Names, OfficialRow
 from backend.db.pool import Pool
 from backend.reads import Reads
+from backend.realtime.allowances import Kind
 from backend.viewer import Viewer
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Context:
     viewer: Viewer
     locale: str
     request_id: str
+    network: str
     live: bool = False
     running: dict[object, asyncio.Future[Any]] = field(default_factory=dict)  # Any: of reads of every kind
 
@@ -57,9 +59,21 @@ class Context:
         """What every read of the caller's own is given."""
         return {"municipality_id": self.catalogue.id, "resident_id": self.viewer.id}
 
-    def become(self, resident_id: UUID, roles: Iterable[str]) -> None:
+    def become(self, resident_id: UUID, roles: Iterable[str], session_id: UUID) -> None:
         """The caller from here on: who has just signed in."""
-        self.viewer = Viewer(resident_id, frozenset(roles))
+        self.viewer = Viewer(resident_id, frozenset(roles), session_id)
+
+    async def limit(self, kind: Kind, subject: UUID | str | None = None) -> None:
+        """Counts an act of this kind against `subject` (the caller's account where left out) and against the network
+        it comes from. Call it before anything is looked up or done, and only for what isn't a repeat by its key.
+        Raises RateLimited."""
+        if not self.catalogue.rate_limits_lifted:
+            await self.services.allowances.take(
+                kind,
+                municipality_id=self.catalogue.id,
+                subject=self.viewer.resident_id if subject is None else subject,
+                network=self.network,
+            )
 
     async def official(self, id: UUID) -> OfficialRow | None:
         """Somebody who holds or held a post, also one who came to it within the last second."""

@@ -2,20 +2,22 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from uuid import UUID
 
 from backend.auth.network import caller_network, parse_trusted_proxies
-from backend.auth.tokens import Claims, verify_access_token
+from backend.auth.tokens import LEEWAY_SECONDS, Claims, verify_access_token
 from backend.context import Context
 from backend.db import residents
 from backend.db.municipalities import Catalogue
 from backend.db.pool import acquire
-from backend.errors import NoMunicipality, Unauthenticated, WrongMunicipality
+from backend.errors import NoMunicipality, Unauthenticated, Unavailable, WrongMunicipality
 from backend.messages import best_locale
 from backend.provenance import noted
+from backend.realtime.connections import Connection, Connections
 from backend.services import Services
-from backend.settings import Settings
+from backend.settings import Settings, Switch
 from backend.transport import gate
 from backend.viewer import ANYBODY, Viewer
 
@@ -31,6 +33,7 @@ class Caller:
     locale: str
     network: str
     expires_at: float | None
+    since: int  # the newest revocations that were known when the roles were looked up
 
     @property
     def scope(self) -> tuple[UUID, str, str]:
@@ -48,6 +51,7 @@ class Gate:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._connections = Connections()
         self._proxies = parse_trusted_proxies(settings.trusted_proxies)
 
     def open(self, services: Services) -> None:
@@ -64,7 +68,13 @@ class Gate:
         forwarded_for: str | None,
     ) -> Caller:
         """Raises Unauthenticated, NoMunicipality, WrongMunicipality, Unavailable."""
-        claims = self._claims(authorization)
+        claims, revocations = self._claims(authorization), self.services.revocations
+        if claims:
+            if not revocations.verified:
+                await revocations.verify()
+            if revocations.revoked(claims.session_id, claims.resident_id):
+                raise Unauthenticated
+        since = revocations.sequence
         slug = (
             municipality
             or self._settings.allowed_hosts.get((host or "").lower())
@@ -84,6 +94,7 @@ class Gate:
             best_locale(accept_language, catalogue.locales),
             caller_network(peer, forwarded_for or "", trusted=self._proxies),
             claims.expires_at if claims else None,
+            since,
         )
 
     def _claims(self, authorization: Sequence[str]) -> Claims | None:
@@ -103,14 +114,23 @@ class Gate:
         if claims is None:
             return ANYBODY
         if claims.roles <= {"RESIDENT"}:
-            return Viewer(claims.resident_id)
+            return Viewer(claims.resident_id, session_id=claims.session_id)
         async with acquire(self.services.pool) as conn:
             held = await residents.roles(conn, municipality_id=municipality_id, resident_id=claims.resident_id)
-        return Viewer(claims.resident_id, held & claims.roles)
+        return Viewer(claims.resident_id, held & claims.roles, claims.session_id)
 
     def stands(self, caller: gate.Caller) -> bool:
         assert isinstance(caller, Caller)  # noqa: S101 # whom this gate admitted
         return not caller.signed_in and self.services.catalogues.stands(caller.catalogue)
+
+    def ending(self, caller: gate.Caller) -> gate.Ending | None:
+        assert isinstance(caller, Caller)  # noqa: S101 # whom this gate admitted
+        viewer, revocations = caller.viewer, self.services.revocations
+        if viewer.resident_id is None:
+            return None
+        if revocations.revoked(viewer.session_id, viewer.resident_id):
+            return gate.Ending.FORBIDDEN
+        return gate.Ending.RECONNECT if revocations.roles_changed(viewer.resident_id, caller.since) else None
 
     async def charge(self, caller: gate.Caller, points: int) -> None:
         """Raises RateLimited."""
@@ -124,12 +144,31 @@ class Gate:
             points=points,
         )
 
-    def context(self, caller: gate.Caller, request_id: str, *, live: bool = False) -> Context:
-        """Raises Unauthenticated once the token has ended."""
+    def hold(self, caller: gate.Caller, kind: Connection) -> AbstractContextManager[None]:
         assert isinstance(caller, Caller)  # noqa: S101 # likewise
-        if caller.expires_at is not None and caller.expires_at + 30 < time.time():
-            raise Unauthenticated
+        if caller.catalogue.rate_limits_lifted or self._settings.rate_limits is Switch.OFF:
+            return nullcontext()
+        whose = caller.catalogue.id, caller.viewer.resident_id or caller.network
+        return self._connections.hold(kind, whose, signed_in=caller.signed_in)
+
+    def context(self, caller: gate.Caller, request_id: str, *, live: bool = False) -> Context:
+        """Raises Unauthenticated once the token has ended or was called back, Unavailable where nobody knows that, and
+        where it was given to a caller of other roles: until the stream or socket is ended, nothing more is sent."""
+        assert isinstance(caller, Caller)  # noqa: S101 # likewise
+        if caller.expires_at is not None:
+            if caller.expires_at + LEEWAY_SECONDS < time.time():
+                raise Unauthenticated
+            self._check(caller)
         if sources := noted():
             sources.ids.add(caller.catalogue.id.hex)
             sources.day_ends = caller.catalogue.day_ends().timestamp()
-        return Context(self.services, caller.catalogue, caller.viewer, caller.locale, request_id, live)
+        return Context(self.services, caller.catalogue, caller.viewer, caller.locale, request_id, caller.network, live)
+
+    def _check(self, caller: Caller) -> None:
+        ending = self.ending(caller)
+        if ending is gate.Ending.FORBIDDEN:
+            raise Unauthenticated
+        if ending is gate.Ending.RECONNECT:
+            raise Unavailable("Your roles have changed. Try again.")
+        if self.services.revocations.stale:
+            raise Unavailable

@@ -20,6 +20,7 @@ TYPES = frozenset(
         "Response",
         "Group",
         "Notification",
+        "Session",
     }
 )
 

@@ -136,6 +136,61 @@ MESSAGES: Final[dict[str, dict[str, str]]] = {
         "sv": "Personen är inte i tjänst hos den här sektorn.",
         "en": "This person holds no post in the department.",
     },
+    "role_of_everybody": {
+        "fi": "Asukas on jokainen, jolla on tili. Valitse muu rooli.",
+        "sv": "Invånare är alla som har ett konto. Välj en annan roll.",
+        "en": "Everybody with an account is a resident. Choose another role.",
+    },
+    "role_without_post": {
+        "fi": "Tähän rooliin ei kuulu virkaa. Jätä viranhaltija pois.",
+        "sv": "Till den här rollen hör ingen tjänst. Lämna bort tjänsteinnehavaren.",
+        "en": "This role goes with no post. Leave the official out.",
+    },
+    "role_needs_post": {
+        "fi": "Viranhaltija ja koordinaattori puhuvat viran nimissä. Valitse, kenen viranhaltijan.",
+        "sv": "Tjänsteinnehavare och koordinatorer talar i en tjänsts namn. Välj vems.",
+        "en": "Officials and coordinators speak for a post. Choose whose.",
+    },
+    "post_ended": {
+        "fi": "Hän ei ole enää virassa. Valitse nykyinen viranhaltija.",
+        "sv": "Personen är inte längre i tjänst. Välj den nuvarande tjänsteinnehavaren.",
+        "en": "This person has left the post. Choose who holds it now.",
+    },
+    "post_taken": {
+        "fi": "Toinen tili toimii jo tämän viranhaltijan nimissä. Ota rooli ensin siltä pois.",
+        "sv": "Ett annat konto agerar redan i den här tjänsteinnehavarens namn. Ta först rollen av det.",
+        "en": "Another account already acts as this official. Take the role from it first.",
+    },
+    "role_needs_email": {
+        "fi": "Rooliin tarvitaan tili, jonka haltija on vahvistanut sähköpostinsa tai tunnistautunut vahvasti.",
+        "sv": "Rollen kräver ett konto vars ägare har bekräftat sin e-post eller identifierat sig starkt.",
+        "en": "A role needs an account whose owner has confirmed an e-mail address or is strongly identified.",
+    },
+    "last_administrator": {
+        "fi": "Kunnan viimeinen ylläpitäjä ei voi luopua roolistaan. Anna rooli ensin toiselle.",
+        "sv": "Kommunens sista administratör kan inte lämna sin roll. Ge först rollen åt någon annan.",
+        "en": "The municipality's last administrator can't give up the role. Give it to somebody else first.",
+    },
+    "name_invisible": {
+        "fi": "Nimessä on merkkejä, joita ei näe. Kirjoita se uudelleen.",
+        "sv": "Namnet har tecken som inte syns. Skriv det på nytt.",
+        "en": "The name has characters that can't be seen. Type it anew.",
+    },
+    "name_mixes_alphabets": {
+        "fi": "Nimen sanassa on eri aakkostojen kirjaimia. Kirjoita kukin sana yksillä aakkosilla.",
+        "sv": "Ett ord i namnet har bokstäver ur olika alfabet. Skriv varje ord med ett alfabet.",
+        "en": "A word of the name has letters of several alphabets. Write each word in one.",
+    },
+    "name_of_official": {
+        "fi": "Samanniminen viranhaltija vastaa kunnan nimissä. Kirjoita nimesi toisin, esimerkiksi alkukirjaimin.",
+        "sv": "En tjänsteinnehavare med det namnet svarar för kommunen. Skriv ditt annorlunda, t.ex. med initial.",
+        "en": "An official of this name answers here for the municipality. Make yours differ, say with an initial.",
+    },
+    "name_of_municipality": {
+        "fi": "Nimi kuulostaa kunnalta tai sen työntekijältä. Valitse nimi, jota ei voi luulla kunnan omaksi.",
+        "sv": "Namnet låter som kommunen eller någon som arbetar där. Välj ett som ingen kan ta för kommunens.",
+        "en": "The name sounds like the municipality or its staff. Choose one that nobody takes for theirs.",
+    },
 }
 
 

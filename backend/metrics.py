@@ -16,3 +16,4 @@ PUBLIC_ANSWERS = Counter(
 )
 BOARD_REBUILDS = Counter("heitto_board_rebuilds", "Boards of a municipality made anew")
 UNPLANNED = Counter("heitto_graphql_unplanned", "Operations left to graphql-core to execute", ["reason"])
+REFUSED_ACTS = Counter("heitto_refused_acts", "Acts of a kind that came too often", ["kind"])

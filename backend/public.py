@@ -55,16 +55,24 @@ ASKED_ONCE: Final = _fields({"Query": "similarIdeas", "SimilarIdea": "similarity
 # What differs between viewers, or is there for some of them alone.
 VIEWERS: Final = _fields(
     {
-        "Query": "viewer",
+        "Query": "viewer staff",
         "Followable": "viewerFollows",
         "Idea": "viewerVote viewerFollows submittedBy hiddenReason",
         "Vote": "castAt strength counts",
         "Group": "members viewerRole",
         "GroupMemberConnection": _PAGE,
         "GroupMemberEdge": f"{_ROW} role joinedAt",
-        "Viewer": "resident strength roles official groups ideas votes follows notifications unreadCount",
+        "Viewer": "resident locale strength roles official groups ideas votes follows notifications unreadCount "
+        "sessions",
+        "Session": "id method deviceName createdAt lastUsedAt expiresAt isCurrent",
+        "SessionConnection": _PAGE,
+        "SessionEdge": _ROW,
         "FollowConnection": _PAGE,
         "FollowEdge": f"{_ROW} followedAt",
+        "StaffConnection": _PAGE,
+        "StaffEdge": _ROW,
+        "StaffMember": "resident strength roles official",
+        "HeldRole": "role source grantedAt",
         "Notification": "id kind createdAt readAt idea response",
         "NotificationConnection": _PAGE,
         "NotificationEdge": _ROW,

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from backend.db import follows, groups, ideas, notifications, responses
+from backend.db import follows, groups, ideas, notifications, responses, sessions
 from backend.db.boards import Board
 from backend.db.follows import MarkRow
 from backend.db.groups import GroupRow, MemberRow
@@ -14,6 +14,7 @@ from backend.db.notifications import NotificationRow
 from backend.db.pages import Page, PageRequest
 from backend.db.pool import acquire
 from backend.db.responses import ResponseRow
+from backend.db.sessions import SessionRow
 from backend.db.votes import VoteRow
 
 if TYPE_CHECKING:
@@ -136,6 +137,10 @@ class Reads:
     async def notifications(self, ids: Iterable[UUID]) -> dict[UUID, NotificationRow]:
         async with acquire(self._context.pool) as conn:
             return await notifications.notifications_by_id(conn, **self._context.own, ids=_keys(ids))
+
+    async def sessions(self, ids: Iterable[UUID]) -> dict[UUID, SessionRow]:
+        async with acquire(self._context.pool) as conn:
+            return await sessions.sessions_by_id(conn, **self._context.own, ids=_keys(ids))
 
 
 def _keys(ids: Iterable[UUID | None]) -> list[UUID]:

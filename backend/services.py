@@ -9,6 +9,7 @@ from backend.auth.keys import SigningKeys, load_signing_keys
 from backend.catalogues import Catalogues
 from backend.cursors import Cursors
 from backend.db.pool import Pool, open_pool
+from backend.realtime.allowances import Allowances
 from backend.realtime.answers import SharedAnswers
 from backend.realtime.background import running
 from backend.realtime.boards import Boards
@@ -19,10 +20,11 @@ from backend.realtime.leaderboards import Leaderboards
 from backend.realtime.limiter import RateLimiter
 from backend.realtime.projector import Projector
 from backend.realtime.redis import Client, open_redis
+from backend.realtime.revocations import Revocations
 from backend.realtime.votes import VoteBatches
 from backend.settings import Settings, Switch
 
-BACKGROUND_POOL = 4  # rounds, upkeep, the feed of changes, health
+BACKGROUND_POOL = 5  # rounds, upkeep, the feeds of changes and of revocations, health
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,9 @@ class Services:
     projector: Projector
     votes: VoteBatches
     hub: Hub
+    revocations: Revocations
     limiter: RateLimiter
+    allowances: Allowances
 
 
 @contextlib.asynccontextmanager
@@ -73,10 +77,14 @@ async def open_services(settings: Settings, *, build: str) -> AsyncIterator[Serv
         projector=projector,
         votes=VoteBatches(pool),
         hub=hub,
+        revocations=Revocations(background, redis, hub.revocations),
         limiter=RateLimiter(redis, enabled=settings.rate_limits is Switch.ON),
+        allowances=Allowances(redis, secret=secret, enabled=settings.rate_limits is Switch.ON),
     )
     try:
-        async with running(projector.run(), projector.upkeep(), hub.run(), changes.run()):
+        revocations = services.revocations
+        async with running(projector.run(), projector.upkeep(), hub.run(), changes.run(), revocations.run()):
+            await revocations.look()  # before anybody is served; without PostgreSQL nobody who signed in is
             yield services
     finally:
         for each in (pool, background):

@@ -1,10 +1,12 @@
 """Every setting, read once from the environment (prefix `HEITTO_`). Nothing else reads the environment."""
 
+import re
+from email.utils import parseaddr
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -62,6 +64,28 @@ class Settings(BaseSettings):
         "info", pattern="^(debug|info|warning|error)$", description="least severe level that is logged"
     )
     database_pool: int = Field(8, ge=2, le=100, description="PostgreSQL connections per process")
+    smtp_url: SecretStr = Field(
+        SecretStr(""),
+        description="mail server: `smtp://user:password@host:587` (STARTTLS where offered, always before a password; "
+        "`?starttls=required` or `off`) or `smtps://…`",
+    )
+    mail_from: str = Field(
+        "",
+        validate_default=True,
+        description="sender: `noreply@ilola.example`, or with a name instead of the municipality's: `Name <…>`",
+    )
+    mail_link: str = Field(
+        "",
+        validate_default=True,
+        description="the app's page that takes the links of mails, e.g. `https://app.ilola.example/open`",
+    )
+    mail_folder: Path | None = Field(None, description="mails are written here as .eml files and not sent")
+    mail_folder_days: int = Field(15, ge=1, description="days after which these files are removed")
+
+    @property
+    def mail_configured(self) -> bool:
+        """Whether mails go anywhere; where not, what needs them is UNAVAILABLE."""
+        return bool(self.mail_folder or self.smtp_url.get_secret_value())
 
     @field_validator("allowed_origins", "trusted_proxies", mode="before")
     @classmethod
@@ -83,6 +107,36 @@ class Settings(BaseSettings):
     def _long_enough(cls, value: SecretStr) -> SecretStr:
         if value.get_secret_value() and len(value.get_secret_value().encode()) < 32:
             raise ValueError("must be at least 32 bytes")
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _smtp_scheme(cls, value: SecretStr) -> SecretStr:
+        url = value.get_secret_value()
+        if url and not url.startswith(("smtp://", "smtps://")):
+            raise ValueError("must start with smtp:// or smtps://")
+        return value
+
+    @field_validator("mail_from", "mail_link")
+    @classmethod
+    def _needed_to_send(cls, value: str, info: ValidationInfo) -> str:
+        smtp_url = info.data.get("smtp_url")
+        if not value and smtp_url and smtp_url.get_secret_value():
+            raise ValueError("is needed with HEITTO_SMTP_URL")
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _one_sender(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[^\s@]+@[^\s@]+", parseaddr(value)[1]):
+            raise ValueError("write noreply@ilola.example, or Name <noreply@ilola.example>")
+        return value
+
+    @field_validator("mail_link")
+    @classmethod
+    def _without_fragment(cls, value: str) -> str:
+        if value and (not value.startswith(("https://", "http://")) or "#" in value):
+            raise ValueError("must start with https:// and have no #")
         return value
 
     @field_validator("redis_url")

@@ -8,10 +8,12 @@ NOBODY = UUID(int=0)
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """The caller, anonymous where `resident_id` is None. `roles` are those held now, not those in the token."""
+    """The caller, anonymous where `resident_id` is None. `roles` are those held now, not those in the token, which is
+    one of the session `session_id`."""
 
     resident_id: UUID | None = None
     roles: frozenset[str] = frozenset()
+    session_id: UUID = NOBODY
 
     @property
     def moderates(self) -> bool:

@@ -136,7 +136,7 @@ def example(type_: GraphQLInputType, name: str, ids: Mapping[str, str]) -> Any: 
         required = {n: field for n, field in inner.fields.items() if is_required_input_field(field)}
         return {n: example(field.type, n, ids) for n, field in required.items()}
     if is_enum_type(inner):
-        return next(iter(inner.values))
+        return ids.get(name) or next(iter(inner.values))
     scalar = get_named_type(inner).name
     if scalar == "ID" or name in ids:
         return ids[name]

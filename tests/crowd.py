@@ -105,10 +105,14 @@ WITH few_member AS (
     'RESPONSE'::notification_kind, r.idea_id, r.id
   FROM response AS r JOIN unnest($4::uuid[]) WITH ORDINALITY AS i (id, n) ON i.id = r.idea_id
   WHERE i.n = 1 OR i.n > 20
+), session AS (
+  INSERT INTO sessions (municipality_id, resident_id, head_hash, refreshed_at, expires_at)
+  SELECT $1, ($2::uuid[])[2], '', now(), now() + interval '90 days' FROM generate_series(1, 20)
 )
 INSERT INTO resident_roles (municipality_id, resident_id, role)
 SELECT $1, ($2::uuid[])[n], role::role FROM (VALUES (1, 'OFFICIAL'), (2, 'OFFICIAL'), (2, 'COORDINATOR'),
-  (2, 'MODERATOR')) AS v (n, role)
+  (2, 'MODERATOR'), (2, 'ADMINISTRATOR')) AS v (n, role)
+UNION ALL SELECT $1, unnest(($2::uuid[])[3:20]), 'MODERATOR'
 """
 
 
@@ -133,8 +137,8 @@ async def gather_crowd(conn: "asyncpg.Connection[asyncpg.Record]", municipality_
     many = {"Department": departments[20:], "Group": groups[20:40], "Idea": ideas[20:40]}
     many["Municipality"] = few["Municipality"]
     # These have no lists below them, so twenty of them are as good as twenty others.
-    for type_name in ("Resident", "District", "Theme", "Official", "Response", "Notification"):
-        mine = " AND resident_id = $2" if type_name == "Notification" else " AND $2::uuid IS NOT NULL"
+    for type_name in ("Resident", "District", "Theme", "Official", "Response", "Notification", "Session"):
+        mine = " AND resident_id = $2" if type_name in ("Notification", "Session") else " AND $2::uuid IS NOT NULL"
         statement = f"SELECT id FROM {type_name.lower()}s WHERE municipality_id = $1{mine} LIMIT 20"  # noqa: S608
         few[type_name] = many[type_name] = await ids(statement, people[1])
 

@@ -23,6 +23,7 @@ class Demo:
     pid: int
     database_url: str
     redis_url: str
+    mail: str
     folder: Path
     process: "subprocess.Popen[str]"
 

@@ -8,7 +8,7 @@ import pytest
 
 from backend.demo.load import SLUG
 from backend.ids import global_id, parse_id
-from backend.resolvers.access import POLICIES
+from backend.resolvers.access import POLICIES, Policy
 from tests.conftest import Api
 from tests.contents import contents_apart
 from tests.schema_walk import root_fields
@@ -38,6 +38,9 @@ MUTATIONS = {
     #                        ano res aut mem con off str coo mod adm
     "registerDevice": "       +   +   +   +   +   +   +   +   +   +",
     "refreshSession": "       +   +   +   +   +   +   +   +   +   +",
+    "endSession": "           U   +   +   +   +   +   +   +   +   +",
+    "endSession of another": "U   ?   ?   ?   ?   ?   ?   ?   ?   ?",
+    "endAllSessions": "       U   +   +   +   +   +   +   +   +   +",
     "submitIdea": "           U   +   +   +   +   +   +   +   +   +",
     "submitIdea for a group": "U  -   -   +   +   -   -   -   -   -",
     "editIdea": "             U   -   +   -   -   -   -   -   -   -",
@@ -50,6 +53,7 @@ MUTATIONS = {
     "setFollow of a hidden idea": "U ? +  ?   ?   ?   ?   ?   +   ?",
     "markNotificationsRead": " U  +   +   +   +   +   +   +   +   +",
     "markNotificationsRead of another": "U ? ? ? ? ? ? ?  ?   ?",
+    "updateProfile": "        U   +   +   +   +   +   +   +   +   +",
     "createGroup": "          U   +   +   +   +   +   +   +   +   +",
     "joinGroup": "            U   +   +   +   +   +   +   +   +   +",
     "approveMember": "        U   -   -   -   +   -   -   -   -   -",
@@ -58,17 +62,23 @@ MUTATIONS = {
     "respondToIdea of a hidden idea": "U F F F F ?  ?   ?   F   F",
     "hideIdea": "             U   F   F   F   F   F   F   F   +   F",
     "showIdea": "             U   F   F   F   F   F   F   F   +   F",
+    "grantRole": "            U   F   F   F   F   F   F   F   F   +",
+    "revokeRole": "           U   F   F   F   F   F   F   F   F   +",
 }
-# Which tables a mutation may change, of its own municipality's rows.
+# Which tables a mutation may change, of its own municipality's rows; those of staff are in the audit log as well.
+AUDIT = ("audit_entries", "audit_heads")
 WRITES = {
     "registerDevice": "idempotency_keys refresh_tokens residents sessions",
     "refreshSession": "refresh_tokens sessions",
+    "endSession": "revocations sessions",
+    "endAllSessions": "revocations sessions",
     "submitIdea": "follows idea_groups idea_numbers idea_tallies ideas idempotency_keys public_changes",
     "editIdea": "idea_tallies ideas public_changes",
     "withdrawIdea": "idea_tallies ideas pgqueuer public_changes",
     "setVote": "idea_tallies tally_days votes",
     "setFollow": "follows",
     "markNotificationsRead": "notifications",
+    "updateProfile": "public_changes residents",
     "createGroup": "group_members groups idempotency_keys public_changes",
     "joinGroup": "group_members groups public_changes",
     "approveMember": "group_members groups public_changes",
@@ -76,9 +86,11 @@ WRITES = {
     "respondToIdea": "idea_tallies ideas idempotency_keys pgqueuer public_changes responses",
     "hideIdea": "idea_tallies ideas moderations public_changes",
     "showIdea": "idea_tallies ideas moderations public_changes",
+    "grantRole": "resident_roles revocations",
+    "revokeRole": "resident_roles revocations",
 }
 OUTCOMES = {"U": "UNAUTHENTICATED", "F": "FORBIDDEN", "-": "NOT_ALLOWED", "?": "NOT_FOUND", "+": "done"}
-# What each of the ACTORS sees: + something, . nothing. Every object is looked for on every path to it.
+# What each of the ACTORS sees: + something, . nothing, U and F as above. Every object is looked for on all paths to it.
 SIGHTS = {
     #                                       ano res aut mem con off str coo mod adm
     "node of an idea": "                     +   +   +   +   +   +   +   +   +   +",
@@ -98,10 +110,13 @@ SIGHTS = {
     "requests to join the group": "          .   .   .   .   +   .   .   .   .   .",
     "who submitted the group's idea": "      .   .   .   +   +   .   .   .   .   .",
     "notification": "                        .   .   +   .   .   .   .   .   .   .",
+    "session": "                             .   .   +   .   .   .   .   .   .   .",
+    "viewer.sessions": "                     .   .   +   .   .   .   .   .   .   .",
     "viewer": "                              .   +   +   +   +   +   +   +   +   +",
     "municipality": "                        +   +   +   +   +   +   +   +   +   +",
     "groups": "                              +   +   +   +   +   +   +   +   +   +",
     "contact": "                             +   +   +   +   +   +   +   +   +   +",
+    "staff": "                               U   F   F   F   F   F   F   F   F   +",
 }
 
 
@@ -188,6 +203,22 @@ class People:
         )
         return global_id("Notification", row)
 
+    async def session(self, name: str) -> str:
+        """One more of theirs."""
+        row = await self.api.conn.fetchval(
+            """
+            INSERT INTO sessions (municipality_id, resident_id, head_hash, refreshed_at, expires_at)
+            SELECT municipality_id, id, '', now(), now() + interval '90 days' FROM residents WHERE id = $1 RETURNING id
+            """,
+            self.ids[name],
+        )
+        return global_id("Session", row)
+
+    def whose(self, operation: str, actor: str) -> str:
+        """The actor's own, or another's."""
+        another = "author" if actor == "applicant" else "applicant"
+        return another if "another" in operation or actor == "anonymous" else actor
+
     async def input(self, operation: str, actor: str) -> Json:
         """A new input for a row of MUTATIONS, about something that nobody has touched yet."""
         name = named(operation)
@@ -195,24 +226,35 @@ class People:
         if name == "refreshSession":
             session = await self.api.mutate("registerDevice", {"locale": "fi", **key}, "refreshToken")
             return {"refreshToken": session["refreshToken"]}
+        if name == "endSession":
+            return {"sessionId": await self.session(self.whose(operation, actor))}
         if name in {"joinGroup", "leaveGroup", "approveMember"}:
             whom = {"residentId": global_id("Resident", self.ids["applicant"])} if name == "approveMember" else {}
             return {"groupId": await self.new_group(all_contacts=name == "leaveGroup"), **whom}
+        if name in {"grantRole", "revokeRole"}:
+            role = "RESIDENT" if name == "grantRole" else "MODERATOR"
+            return {"residentId": await self.newcomer(role), "role": "MODERATOR"}
         group = {"groupId": self.group} if "group" in operation else {}
         alone: dict[str, Json] = {
             "registerDevice": {"locale": "fi", **key},
             "submitIdea": {"title": "Lisää penkkejä", "locale": "fi", **group, **key},
+            "updateProfile": {"displayName": f"Nimi {uuid4()}"},
             "createGroup": {"displayName": "Naapurit", "kind": "INFORMAL", **key},
+            "endAllSessions": {},
         }
         return alone[name] if name in alone else await self._about_an_idea(operation, actor)
+
+    async def newcomer(self, role: str) -> str:
+        token = await self.api.token(role, municipality=self.slug)
+        viewer = await self.api.data("{ viewer { resident { id } } }", token=token)
+        id: str = viewer["viewer"]["resident"]["id"]
+        return id
 
     async def _about_an_idea(self, operation: str, actor: str) -> Json:
         name, hidden, key = named(operation), "hidden" in operation, {"idempotencyKey": str(uuid4())}
         idea_id = await self.idea(of_group="group" in operation, hidden=hidden or name == "showIdea")
         if name == "markNotificationsRead":
-            another = "author" if actor == "applicant" else "applicant"
-            whose = another if "another" in operation or actor == "anonymous" else actor
-            return {"upTo": await self.notification(whose, idea_id)}
+            return {"upTo": await self.notification(self.whose(operation, actor), idea_id)}
         more: dict[str, Json] = {
             "editIdea": {"title": "Toinen otsikko"},
             "withdrawIdea": {},
@@ -262,7 +304,12 @@ async def test_every_mutation_as_everybody(people: People) -> None:
         changed = {place for place, _ in after.items() ^ before.items()}
         if mark != "+" and changed:
             wrong.append(f"{operation} as {actor} was refused and changed {changed}")
-        if not changed <= {(name, owner) for name in WRITES[named(operation)].split() for owner in (here, "")}:
+        by_staff = POLICIES["mutation"][named(operation)] not in {Policy.ANYBODY, Policy.SIGNED_IN}
+        audited = ("audit_entries", here) in changed
+        if mark == "+" and by_staff and not audited:
+            wrong.append(f"{operation} as {actor} is in no audit log")
+        tables = [*WRITES[named(operation)].split(), *(AUDIT if by_staff else ())]
+        if not changed <= {(name, owner) for name in tables for owner in (here, "")}:
             wrong.append(f"{operation} as {actor} changed {changed}")
     assert wrong == []
 
@@ -277,6 +324,7 @@ class Scene:
     merged: str
     response: str
     notification: str
+    session: str
     of_group: str
     hidden_of_group: str
 
@@ -302,6 +350,7 @@ async def scene(people: People) -> Scene:
         merged,
         answer["response"]["id"],
         await people.notification("author", idea),
+        await people.session("author"),
         await people.idea(of_group=True),
         hidden_of_group,
     )
@@ -347,10 +396,13 @@ def looks(scene: Scene, people: People) -> dict[str, tuple[str, str]]:
             global_id("Resident", member),
         ),
         "notification": (f'node(id: "{scene.notification}") {{ id }}', scene.notification),
+        "session": (f'node(id: "{scene.session}") {{ id }}', scene.session),
+        "viewer.sessions": ("viewer { sessions { nodes { id } } }", scene.session),
         "viewer": ("viewer { resident { id } }", '"id"'),
         "municipality": ("municipality { id }", '"id"'),
         "groups": ("groups { nodes { id } }", group),
         "contact": (f'contact(themeId: "{theme}") {{ id }}', '"id"'),
+        "staff": ("staff { nodes { resident { id } } }", global_id("Resident", people.ids["moderator"])),
     }
 
 
@@ -360,7 +412,8 @@ async def test_everybody_sees_what_is_theirs_to_see_on_every_path(people: People
     for sight, actor, mark in table(SIGHTS):
         query, sought = queries[sight]
         answer = await people.api.post(f"{{ {query} }}", token=people.tokens.get(actor, ""))
-        assert "errors" not in answer.json(), answer.text
+        refused = [error["extensions"]["code"] for error in answer.json().get("errors", [])]
+        assert refused == ([OUTCOMES[mark]] if mark in "UF" else []), answer.text
         if (sought in answer.text) != (mark == "+"):
             wrong.append(f"{sight} as {actor}: {answer.text}")
     assert wrong == []

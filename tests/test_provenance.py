@@ -30,12 +30,33 @@ NEVER_PUBLIC = {
         "place_idea",
         "add_moderation",
     },
+    "identities": {
+        "accounts_of",
+        "final_account",
+        "hold_accounts",
+        "add_identities",
+        "raise_resident",
+        "revive_resident",
+    },
     "municipalities": {"slugs", "catalogue"},  # the catalogue's version is in every key
     "notifications": {"notify_followers", "id_of_now", "mark_notifications_read"},
-    "residents": {"register_resident", "roles", "grant_role", "seat_official"},
+    "residents": {"register_resident", "roles", "seat_official", "update_profile"},
+    "roles": {"lock_account", "grant_role", "revoke_role", "lock_administrators", "lock_official", "acts_already"},
     "responses": {"acting_official", "respond_to_idea"},
+    "sessions": {
+        "start_session",
+        "begin_command_session",
+        "lock_session_by_refresh_token",
+        "rotate_session",
+        "end_session",
+        "end_sessions",
+        "is_session_of",
+        "has_ended_session",
+        "prune_sessions",
+        "prune_refresh_tokens",
+    },
     "trending": {"prepare_trending"},
-    "votes": {"set_votes", "recount"},
+    "votes": {"set_votes", "recount", "settle_votes"},
 }
 # Reads for commands and jobs, for signing in, the feed itself; and boards, whose one reader, `leaderboards.py`, tells.
 NEVER_PUBLIC_MODULES = {
@@ -43,11 +64,11 @@ NEVER_PUBLIC_MODULES = {
     "boards",
     "idempotency",
     "imports",
+    "joins",
     "migrate",
     "pool",
     "public_changes",
     "revocations",
-    "sessions",
 }
 
 

@@ -18,7 +18,8 @@ from tests.transport.wire import Wire
 
 pytestmark = pytest.mark.anyio
 
-VIEWERS = ("", "RESIDENT", "OFFICIAL", "MODERATOR", "author", "contact")
+VIEWERS = ("", "RESIDENT", "OFFICIAL", "MODERATOR", "ADMINISTRATOR", "author", "contact")
+STAFF_ONLY = ("{ staff",)
 # Arguments of root fields that need some. A new one fails the test, which lets no error pass.
 ARGUMENTS = {"similarIdeas": 'text: "Penkki mäen päälle"', "contact": 'themeId: "{theme}"'}
 
@@ -148,7 +149,8 @@ async def everything(setting: Setting) -> dict[tuple[str, str], bytes]:
                 headers = {"authorization": f"Bearer {token}"} if token else {}
                 for query in queries(setting.ids):
                     answer = await client.post("/graphql", json={"query": query}, headers=headers)
-                    assert "errors" not in answer.json(), f"{query}: {answer.text}"
+                    if not query.startswith(STAFF_ONLY) or viewer == "ADMINISTRATOR":
+                        assert "errors" not in answer.json(), f"{query}: {answer.text}"
                     del answer.headers["x-request-id"]
                     found[viewer, query] = str(answer.headers).encode() + answer.content
                 for idea in setting.ideas:

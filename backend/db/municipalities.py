@@ -137,6 +137,23 @@ async def slugs(conn: Connection) -> dict[str, UUID]:
     return {row["slug"]: row["id"] for row in await conn.fetch(SQL["slugs"])}
 
 
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """What a mail of the municipality says of it."""
+
+    names: Names
+    locales: tuple[str, ...]
+    time_zone: str
+
+    def name(self, locale: str) -> str:
+        return self.names.get(locale) or next(iter(self.names.values()), "Heitto")
+
+
+async def sender(conn: Connection, municipality_id: UUID) -> Sender:
+    [row] = await conn.fetch(SQL["municipality_sender"], municipality_id)
+    return Sender(row["names"], tuple(row["locales"]), row["time_zone"])
+
+
 async def catalogue(conn: Connection, municipality_id: UUID) -> Catalogue | None:
     found = await conn.fetch(SQL["catalogue"], municipality_id)
     if not found:

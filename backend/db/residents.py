@@ -20,6 +20,7 @@ class ResidentRow:
     strength: str
     official_id: UUID | None
     roles: tuple[str, ...]
+    locale: str
 
 
 async def register_resident(
@@ -32,7 +33,14 @@ async def register_resident(
 async def resident_by_id(conn: Connection, *, municipality_id: UUID, id: UUID) -> ResidentRow | None:
     note_private()
     row = await conn.fetchrow(SQL["resident"], municipality_id, id)
-    return ResidentRow(row[0], row[1], row[2], row[3], tuple(row[4])) if row else None
+    return ResidentRow(row[0], row[1], row[2], row[3], tuple(row[4]), row[5]) if row else None
+
+
+async def update_profile(
+    conn: Connection, *, municipality_id: UUID, id: UUID, display_name: str | None, locale: str | None
+) -> None:
+    """None keeps what is there."""
+    await conn.execute(SQL["update_profile"], municipality_id, id, display_name, locale)
 
 
 async def display_names(conn: Connection, *, municipality_id: UUID, ids: Sequence[UUID]) -> dict[UUID, str]:
@@ -45,13 +53,6 @@ async def display_names(conn: Connection, *, municipality_id: UUID, ids: Sequenc
 
 async def roles(conn: Connection, *, municipality_id: UUID, resident_id: UUID) -> frozenset[str]:
     return frozenset(row[0] for row in await conn.fetch(SQL["roles"], municipality_id, resident_id))
-
-
-async def grant_role(
-    conn: Connection, *, municipality_id: UUID, resident_id: UUID, role: str, source: str = "COMMAND"
-) -> bool:
-    """Whether it is new from this source (`resident_roles.source`)."""
-    return await conn.fetchval(SQL["grant_role"], municipality_id, resident_id, role, source) is not None
 
 
 async def seat_official(

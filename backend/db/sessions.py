@@ -1,13 +1,37 @@
 """Sessions and their refresh tokens; the rule is in `auth/refresh.py`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
+from backend.cursors import Place
+from backend.db.pages import Page, PageRequest, page
 from backend.db.pool import Connection
 from backend.db.statements import statements
+from backend.provenance import note_private
 
 SQL = statements("sessions")
+MOST: Final = 50  # live ones of an account
+PRUNED_AT_ONCE: Final = 5_000  # some tenths of a second
+_AFTER_ALL: Final = UUID(int=2**128 - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A live one. `method` is a `session_method` of the database."""
+
+    id: UUID
+    method: str
+    device_name: str | None
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+
+    @property
+    def place(self) -> Place:
+        return Place(0, self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +56,12 @@ async def start_session(
     method: str,
     device_name: str | None = None,
 ) -> UUID:
-    """The session's id."""
+    """The session's id. Beyond MOST, those that were used least lately are ended."""
+    await conn.execute(SQL["lock_account"], municipality_id, resident_id)
     made: UUID = await conn.fetchval(
         SQL["start_session"], municipality_id, resident_id, token_hash, now, expires_at, method, device_name
     )
+    await conn.execute(SQL["end_oldest_sessions"], municipality_id, resident_id, made, now, MOST - 1)
     return made
 
 
@@ -85,3 +111,45 @@ async def end_sessions(
 ) -> list[UUID]:
     """All of an account `but` one; the ids of those that were ended."""
     return [row[0] for row in await conn.fetch(SQL["end_sessions"], municipality_id, resident_id, but, now)]
+
+
+async def is_session_of(conn: Connection, *, municipality_id: UUID, resident_id: UUID, session_id: UUID) -> bool:
+    """Whether it is the account's, ended or not."""
+    found: bool = await conn.fetchval(SQL["is_session_of"], municipality_id, resident_id, session_id)
+    return found
+
+
+async def has_ended_session(conn: Connection, *, municipality_id: UUID, resident_id: UUID) -> bool:
+    found: bool = await conn.fetchval(SQL["has_ended_session"], municipality_id, resident_id)
+    return found
+
+
+async def session_page(
+    conn: Connection, *, municipality_id: UUID, resident_id: UUID, request: PageRequest
+) -> Page[SessionRow]:
+    """Live ones, the latest begun first; read forwards only."""
+    note_private()
+    beyond = request.beyond.id if request.beyond else _AFTER_ALL
+    rows = await conn.fetch(SQL["session_page"], municipality_id, resident_id, beyond, request.limit + 1)
+    return page([SessionRow(*row) for row in rows], request)
+
+
+async def sessions_by_id(
+    conn: Connection, *, municipality_id: UUID, resident_id: UUID, ids: Sequence[UUID]
+) -> dict[UUID, SessionRow]:
+    """Those of `ids` that are the resident's own live ones."""
+    note_private()
+    rows = await conn.fetch(SQL["sessions_by_id"], municipality_id, resident_id, ids)
+    return {row[0]: SessionRow(*row) for row in rows}
+
+
+async def prune_sessions(conn: Connection) -> None:
+    """Thirty days after their end."""
+    while await conn.execute(SQL["prune_sessions"], PRUNED_AT_ONCE, timeout=60) == f"DELETE {PRUNED_AT_ONCE}":
+        pass
+
+
+async def prune_refresh_tokens(conn: Connection) -> None:
+    """Spent ones whose reuse would tell nothing any more."""
+    while await conn.execute(SQL["prune_refresh_tokens"], PRUNED_AT_ONCE, timeout=60) == f"DELETE {PRUNED_AT_ONCE}":
+        pass

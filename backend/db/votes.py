@@ -66,3 +66,12 @@ async def set_votes(conn: Connection, votes: Sequence[VoteStatement]) -> list[Vo
 async def recount(conn: Connection, *, municipality_id: UUID) -> None:
     """Makes all tallies of a municipality anew from its votes. For bulk loads, inside their transaction."""
     await conn.execute(SQL["recount"], municipality_id, timeout=600)
+
+
+async def settle_votes(
+    conn: Connection, *, municipality_id: UUID, resident_id: UUID, joined_ids: Sequence[UUID] = (), strength: str
+) -> int:
+    """Makes the votes of `joined_ids` the resident's, and all of them of this strength; tallies move with them. How
+    many votes changed. All these accounts are locked by an earlier statement (`db/identities.py` `hold_accounts`)."""
+    settled: int = await conn.fetchval(SQL["settle_votes"], municipality_id, resident_id, list(joined_ids), strength)
+    return settled

@@ -34,7 +34,8 @@ def run_demo(settings: Settings, data_dir: Path, *, port: int, workers: int, emp
         port = _free_port(port)
         say("Heitto demo: bringing the database up to date ...")
         asyncio.run(_prepare(servers.database_url, empty=empty))
-        environment = _environment(servers, data_dir, port=port, workers=workers)
+        base = f"http://{HOST}:{port}"
+        environment = _environment(servers, data_dir, base, port=port, workers=workers)
         servers.supervisor.start(
             Program(
                 name="web",
@@ -44,11 +45,12 @@ def run_demo(settings: Settings, data_dir: Path, *, port: int, workers: int, emp
             ),
             Program(name="worker", command=[sys.executable, "-m", "backend", "worker"], env=environment),
         )
-        base = f"http://{HOST}:{port}"
         servers.folder.announce(url=base)
         key_file = Path(environment["HEITTO_SIGNING_KEY_FILE"])
         minting = load_settings(database_url=servers.database_url, signing_key_file=key_file)
-        _announce(servers, base, asyncio.run(_tokens(minting)), as_json=as_json)
+        _announce(
+            servers, base, asyncio.run(_tokens(minting)), environment.get("HEITTO_MAIL_FOLDER", ""), as_json=as_json
+        )
         run_until_signal()
 
 
@@ -63,10 +65,12 @@ async def _prepare(database_url: str, *, empty: bool) -> None:
         await conn.close()
 
 
-def _environment(servers: Servers, data_dir: Path, *, port: int, workers: int) -> dict[str, str]:
+def _environment(servers: Servers, data_dir: Path, base: str, *, port: int, workers: int) -> dict[str, str]:
     """For web and worker; what the caller has set stays."""
     folder = data_dir.resolve()
     return {
+        **({} if os.environ.get("HEITTO_SMTP_URL") else {"HEITTO_MAIL_FOLDER": str(folder / "mail")}),
+        "HEITTO_MAIL_LINK": f"{base}/graphql",
         "HEITTO_SECRET_KEY": secret_key(folder),
         "HEITTO_SIGNING_KEY_FILE": str(signing_key_file(folder)),
         "HEITTO_DEFAULT_MUNICIPALITY": SLUG,
@@ -97,7 +101,7 @@ async def _tokens(settings: Settings) -> dict[str, str]:
     return made
 
 
-def _announce(servers: Servers, base: str, tokens: dict[str, str], *, as_json: bool) -> None:
+def _announce(servers: Servers, base: str, tokens: dict[str, str], mail: str, *, as_json: bool) -> None:
     ready = {
         "graphql": f"{base}/graphql",
         "websocket": f"{base.replace('http', 'ws', 1)}/graphql",
@@ -107,6 +111,7 @@ def _announce(servers: Servers, base: str, tokens: dict[str, str], *, as_json: b
         "pid": os.getpid(),
         "databaseUrl": servers.database_url,
         "redisUrl": servers.redis_url,
+        "mail": mail,
     }
     if as_json:
         lines = [json.dumps(ready)]
@@ -118,6 +123,7 @@ def _announce(servers: Servers, base: str, tokens: dict[str, str], *, as_json: b
             f"  Events (SSE)       {ready['stream']}",
             f"  Database           {ready['databaseUrl']}",
             f"  Redis              {ready['redisUrl']}",
+            f"  Mails              {mail or 'sent by HEITTO_SMTP_URL'}",
             "",
             "Tokens, good for a day:",
             "",

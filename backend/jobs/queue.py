@@ -7,6 +7,7 @@ taken by a worker that died is taken again by another one after HEARTBEAT_SECOND
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
+from traceback import format_exception
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
@@ -33,16 +34,17 @@ HEARTBEAT_SECONDS: Final = 3.0  # a running job beats twice as often
 POLL_SECONDS: Final = 1.0  # for jobs of the dead and retries; new jobs come by NOTIFY at once
 LONGEST_WAIT_SECONDS: Final = 60.0  # between the runs of a job that keeps failing
 COMMAND_SECONDS: Final = 10.0
+AT_ONCE: Final = timedelta()
 HOURLY: Final = "23 * * * *"
 EVERY_MINUTE: Final = "* * * * *"
 
 log = structlog.get_logger()
 
 
-async def enqueue(conn: Connection, name: str, payload: Payload) -> None:
+async def enqueue(conn: Connection, name: str, payload: Payload, *, after: timedelta = AT_ONCE) -> None:
     """Lets a worker run job `name` once the transaction of `conn` is committed, and not otherwise."""
     # By our own statement: pgqueuer's writes jsonb as text, but the connections of our pool take Python objects for it.
-    await conn.execute(SQL["enqueue"], name, orjson.dumps(payload, default=str))
+    await conn.execute(SQL["enqueue"], name, orjson.dumps(payload, default=str), after)
 
 
 async def work(
@@ -95,7 +97,10 @@ def _until_it_succeeds(name: str, job: Job) -> Callable[[Row], Awaitable[None]]:
         except (Exception, asyncio.CancelledError) as error:
             # Cancelled too: pgqueuer would take a cancelled job for a finished one.
             delay = min(2.0**row.attempts, LONGEST_WAIT_SECONDS)
-            log.warning("job_failed", job=name, id=row.id, again_in=delay, exc_info=error)
+            trace = "".join(
+                format_exception(error)
+            )  # not `exc_info`: structlog may render locals, and so what is sealed
+            log.warning("job_failed", job=name, id=row.id, again_in=delay, exception=trace)
             raise RetryRequested(timedelta(seconds=delay), repr(error)) from error
 
     return run

@@ -10,7 +10,7 @@ import structlog
 
 from backend.catalogues import Catalogues
 from backend.db.pool import open_pool
-from backend.jobs import notify_followers, prune, queue, trending
+from backend.jobs import join_again, notify_followers, prune, queue, send_mail, trending
 from backend.realtime.background import running
 from backend.realtime.boards import Boards
 from backend.realtime.projector import Projector
@@ -58,8 +58,12 @@ async def _work(settings: Settings, redis: Client, stopping: asyncio.Event) -> N
         async with running(projector.run(), projector.upkeep()):
             await queue.work(
                 settings.database_url,
-                jobs={notify_followers.NAME: notify_followers.notify_followers(pool, redis)},
-                hourly={"prune": prune.prune(pool)},
+                jobs={
+                    notify_followers.NAME: notify_followers.notify_followers(pool, redis),
+                    join_again.NAME: join_again.join_again(pool),
+                    send_mail.NAME: send_mail.sending(settings),
+                },
+                hourly={"prune": prune.prune(pool), "prune_mails": send_mail.pruning(settings)},
                 every_minute={"trending": trending.prepare(pool)},
                 stopping=stopping,
             )

@@ -16,7 +16,7 @@ import structlog
 from backend.realtime.redis import REDIS_FAILURES, Client
 
 AWAY_SECONDS = 1.0
-PATTERNS = ("*:changes", "*:notifications")
+PATTERNS = ("*:changes", "*:notifications", "*:revocations")
 
 log = structlog.get_logger()
 
@@ -25,11 +25,17 @@ def notifications_channel(municipality_id: UUID) -> str:
     return f"{{{municipality_id}}}:notifications"
 
 
+def revocations_channel(municipality_id: UUID) -> str:
+    return f"{{{municipality_id}}}:revocations"
+
+
 class Hub:
-    """Topics: (municipality, None) for its boards, (municipality, idea), (municipality, resident)."""
+    """Topics: (municipality, None) for its boards, (municipality, idea), (municipality, resident). `revocations` is set
+    when access tokens may have been called back."""
 
     def __init__(self, redis: Client) -> None:
         self._redis = redis
+        self.revocations = asyncio.Event()
         self._wake_ups: Counter[UUID] = Counter()
         self._events: defaultdict[tuple[UUID, UUID | None], set[asyncio.Event]] = defaultdict(set)
 
@@ -60,6 +66,8 @@ class Hub:
             return  # not one of ours
         if channel.endswith(b":changes"):
             self._wake((municipality_id, None))
+        elif channel.endswith(b":revocations"):
+            self.revocations.set()
         for id_ in ids:
             self._wake((municipality_id, id_))
 
@@ -74,6 +82,7 @@ class Hub:
             event.set()
 
     def wake_all(self) -> None:
+        self.revocations.set()
         for topic in self._events:
             self._wake(topic)
 

@@ -16,6 +16,8 @@ class Policy(Enum):
     SIGNED_IN = frozenset({"RESIDENT"})
     OFFICIALS = frozenset({"OFFICIAL", "COORDINATOR"})
     MODERATORS = frozenset({"MODERATOR"})
+    ADMINISTRATORS = frozenset({"ADMINISTRATOR"})
+    STAFF = OFFICIALS | MODERATORS | ADMINISTRATORS
 
 
 POLICIES: Final[Mapping[str, Mapping[str, Policy]]] = {
@@ -29,15 +31,19 @@ POLICIES: Final[Mapping[str, Mapping[str, Policy]]] = {
         "similarIdeas": Policy.ANYBODY,
         "groups": Policy.ANYBODY,
         "contact": Policy.ANYBODY,
+        "staff": Policy.ADMINISTRATORS,
     },
     "mutation": {
         "registerDevice": Policy.ANYBODY,
         "refreshSession": Policy.ANYBODY,
+        "endSession": Policy.SIGNED_IN,
+        "endAllSessions": Policy.SIGNED_IN,
         "submitIdea": Policy.SIGNED_IN,
         "editIdea": Policy.SIGNED_IN,
         "withdrawIdea": Policy.SIGNED_IN,
         "setVote": Policy.SIGNED_IN,
         "setFollow": Policy.SIGNED_IN,
+        "updateProfile": Policy.SIGNED_IN,
         "markNotificationsRead": Policy.SIGNED_IN,
         "createGroup": Policy.SIGNED_IN,
         "joinGroup": Policy.SIGNED_IN,
@@ -46,6 +52,8 @@ POLICIES: Final[Mapping[str, Mapping[str, Policy]]] = {
         "respondToIdea": Policy.OFFICIALS,
         "hideIdea": Policy.MODERATORS,
         "showIdea": Policy.MODERATORS,
+        "grantRole": Policy.ADMINISTRATORS,
+        "revokeRole": Policy.ADMINISTRATORS,
     },
     "subscription": {
         "leaderboardChanged": Policy.ANYBODY,

@@ -14,6 +14,7 @@ from backend.errors import BadUserInput, Refusal
 from backend.resolvers.inputs import id_in
 from backend.resolvers.once import once
 from backend.rules import groups as rules
+from backend.rules.names import NAME_LIMIT, check_name
 from backend.rules.search import SEARCH_LIMIT
 from backend.rules.text import optional_text, required_text
 from backend.schema.groups import (
@@ -50,7 +51,8 @@ async def groups(
 
 async def create_group(info: Info, input: CreateGroupInput) -> GroupPayload:
     context = info.context
-    display_name = required_text(input.display_name, field="displayName", limit=rules.NAME_LIMIT)
+    display_name = required_text(input.display_name, field="displayName", limit=NAME_LIMIT)
+    check_name(display_name, catalogue=context.catalogue, field="displayName")
     description = optional_text(input.description, field="description", limit=rules.DESCRIPTION_LIMIT)
     approves_members = rules.needs_approval(kind=input.kind, asked=input.approves_members)
 
@@ -60,6 +62,7 @@ async def create_group(info: Info, input: CreateGroupInput) -> GroupPayload:
                 conn, municipality_id=context.municipality_id, resident_id=context.viewer.id
             )
             rules.check_pace(created)
+            await context.limit("GROUPS")
         return await db.create_group(
             conn,
             municipality_id=context.municipality_id,

@@ -9,7 +9,7 @@ import orjson
 import strawberry
 
 from backend.context import Context, Info
-from backend.db import groups, ideas
+from backend.db import audit, groups, ideas
 from backend.db.ideas import IdeaRow
 from backend.db.pages import PageRequest
 from backend.db.pool import Connection, acquire, transaction
@@ -148,6 +148,7 @@ async def submit_idea(info: Info, input: SubmitIdeaInput) -> IdeaPayload:
     async def make() -> UUID:
         if group_id:
             await _check_member(context, conn, group_id)
+        await context.limit("IDEAS")
         return await ideas.submit_idea(
             conn,
             municipality_id=context.municipality_id,
@@ -242,6 +243,13 @@ async def _moderate(context: Context, id: str, text: str, *, hidden: bool) -> Id
                 moderator_id=context.viewer.id,
                 hidden=hidden,
                 reason=reason,
+            )
+            await audit.record(
+                conn,
+                municipality_id=context.municipality_id,
+                actor_id=context.viewer.id,
+                act="IDEA_HIDDEN" if hidden else "IDEA_SHOWN",
+                subject_id=idea_id,
             )
     return await _payload(context, idea_id)
 

@@ -21,6 +21,7 @@ from backend.schema.nodes import Node
 from backend.schema.notifications import notification
 from backend.schema.residents import resident
 from backend.schema.responses import response
+from backend.schema.session_list import session
 
 LARGEST_IDS = 100
 Row = TypeVar("Row")
@@ -115,6 +116,11 @@ async def _notifications(info: Info, ids: Sequence[UUID]) -> list[Node | None]:
     return [notification(rows[id]) if id in rows else None for id in ids]
 
 
+async def _sessions(info: Info, ids: Sequence[UUID]) -> list[Node | None]:
+    rows = await info.context.read.sessions(ids)
+    return [session(rows[id]) if id in rows else None for id in ids]
+
+
 _READERS: Mapping[str, Callable[[Info, list[UUID]], Awaitable[list[Node | None]]]] = {
     "Municipality": _municipalities,
     "District": lambda info, ids: _catalogued(info, ids, info.context.catalogue.districts, district),
@@ -126,4 +132,5 @@ _READERS: Mapping[str, Callable[[Info, list[UUID]], Awaitable[list[Node | None]]
     "Group": _groups,
     "Response": _responses,
     "Notification": _notifications,
+    "Session": _sessions,
 }

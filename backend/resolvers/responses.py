@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from backend.context import Info
-from backend.db import ideas, responses
+from backend.db import audit, ideas, responses
 from backend.db.pool import transaction
 from backend.errors import Refusal
 from backend.jobs.notify_followers import announce
@@ -64,6 +64,14 @@ async def respond_to_idea(info: Info, input: RespondToIdeaInput) -> ResponsePayl
             response_id=response_id,
             status_changed=effect.status != row.status,
             actor_id=actor_id,
+        )
+        await audit.record(
+            conn,
+            municipality_id=municipality_id,
+            actor_id=actor_id,
+            act="RESPONDED",
+            subject_id=idea_id,
+            details={"response": response_id, "kind": draft.kind, "status": effect.status},
         )
         return response_id
 

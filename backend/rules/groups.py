@@ -4,7 +4,6 @@ from typing import Final
 
 from backend.errors import Refusal
 
-NAME_LIMIT: Final = 60
 DESCRIPTION_LIMIT: Final = 2_000
 PER_DAY: Final = 3  # promises.md, "group"
 # The roles that make somebody a member: who is PENDING is none yet.

@@ -61,6 +61,29 @@ _enum(
 )
 
 
+class SessionMethod(StrEnum):
+    DEVICE = "DEVICE"
+    EMAIL = "EMAIL"
+    OIDC = "OIDC"
+    PASSKEY = "PASSKEY"
+    INVITATION = "INVITATION"
+    COMMAND = "COMMAND"
+
+
+_enum(
+    SessionMethod,
+    "How somebody signed in.",
+    {
+        "DEVICE": "Without a form, by registering the device.",
+        "EMAIL": "By a code or link sent by mail.",
+        "OIDC": "Through a login service.",
+        "PASSKEY": "By a passkey.",
+        "INVITATION": "By an invitation from the municipality.",
+        "COMMAND": "By those who run the service, with an access token only.",
+    },
+)
+
+
 class ResponseKind(StrEnum):
     RECEIPT = "RECEIPT"
     ASSIGNMENT = "ASSIGNMENT"

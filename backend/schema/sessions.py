@@ -8,6 +8,8 @@ from backend.schema.errors import ERRORS, UserError
 from backend.schema.scalars import Locale
 from backend.schema.viewer import Viewer
 
+DEVICE_NAME = "What the person knows this device by in the list of sessions, up to 60 characters."
+
 
 @strawberry.input(description="A new anonymous account.")
 class RegisterDeviceInput:
@@ -15,8 +17,10 @@ class RegisterDeviceInput:
     display_name: str | None = strawberry.field(
         default=None, description="The name shown in public, up to 60 characters; one is made where left out."
     )
+    device_name: str | None = strawberry.field(default=None, description=DEVICE_NAME)
     idempotency_key: str = strawberry.field(
-        description="A UUID made once for this registration: repeating gives the same account and new tokens."
+        description="A UUID made once for this registration: repeating gives the same account and new tokens, "
+        "until a session of the account has been ended."
     )
 
 

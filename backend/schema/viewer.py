@@ -6,12 +6,13 @@ from uuid import UUID
 import strawberry
 
 from backend.context import Info
-from backend.db import follows, groups, ideas, notifications
+from backend.db import follows, groups, ideas, notifications, sessions
 from backend.db.ideas import IdeaFilter
 from backend.db.pool import acquire
 from backend.db.residents import ResidentRow
 from backend.fields import field
 from backend.schema.enums import IdentityStrength, Role
+from backend.schema.errors import ERRORS, UserError
 from backend.schema.follows import FollowConnection, follow_connection
 from backend.schema.groups import GroupConnection, group_connection
 from backend.schema.ideas import IdeaConnection, idea_connection
@@ -19,6 +20,8 @@ from backend.schema.municipalities import Official, official
 from backend.schema.notifications import NotificationConnection, notification_connection
 from backend.schema.pages import After, First, page_request
 from backend.schema.residents import Resident, resident
+from backend.schema.scalars import Locale
+from backend.schema.session_list import SessionConnection, session_connection
 
 UnreadOnly = Annotated[bool, strawberry.argument(description="Only those not yet read.")]
 
@@ -27,6 +30,7 @@ UnreadOnly = Annotated[bool, strawberry.argument(description="Only those not yet
 class Viewer:
     row: strawberry.Private[ResidentRow]
     resident: Resident = strawberry.field(description="The caller as others see them.")
+    locale: Locale = strawberry.field(description="The language the caller reads; mail is written in it.")
     strength: IdentityStrength = strawberry.field(description="How well the caller is identified.")
     roles: list[Role] = strawberry.field(description="What the caller may do.")
 
@@ -80,8 +84,22 @@ class Viewer:
         async with acquire(info.context.pool) as conn:
             return await notifications.unread_count(conn, **self._own(info))
 
+    @field("Devices that are signed in to the account, the latest first.")
+    async def sessions(self, info: Info, first: First = None, after: After = None) -> SessionConnection | None:
+        binding = f"viewer.sessions:{self.row.id}"
+        request = page_request(info, binding, first=first, after=after)
+        async with acquire(info.context.pool) as conn:
+            page = await sessions.session_page(conn, **self._own(info), request=request)
+        return session_connection(page, binding)
+
     def _own(self, info: Info) -> dict[str, UUID]:
         return {"municipality_id": info.context.municipality_id, "resident_id": self.row.id}
+
+
+@strawberry.type(description="The caller with the profile as it now is, or why not.")
+class ProfilePayload:
+    viewer: Viewer | None = strawberry.field(default=None, description="Who asked; null where refused.")
+    errors: list[UserError] = strawberry.field(default_factory=list, description=ERRORS)
 
 
 async def _idea_page(
@@ -100,6 +118,7 @@ def viewer(row: ResidentRow) -> Viewer:
     return Viewer(
         row=row,
         resident=resident(row.id, row.display_name),
+        locale=Locale(row.locale),
         strength=IdentityStrength(row.strength),
         roles=[role for role in Role if role in held],
     )

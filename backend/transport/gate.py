@@ -1,7 +1,16 @@
 """What the transport needs from its owner: who is calling, what that may cost, and a context for the resolvers."""
 
 from collections.abc import Hashable, Sequence
-from typing import Protocol
+from contextlib import AbstractContextManager
+from enum import Enum, auto
+from typing import Literal, Protocol
+
+
+class Ending(Enum):
+    """Why what a caller has open ends before its time."""
+
+    FORBIDDEN = auto()  # the token is good no more
+    RECONNECT = auto()  # to be admitted anew: what the caller may do has changed
 
 
 class Caller(Protocol):
@@ -38,8 +47,15 @@ class Gate(Protocol):
     def stands(self, caller: Caller) -> bool:
         """Whether a caller without a token, admitted before, would be admitted as the same now."""
 
+    def ending(self, caller: Caller) -> Ending | None:
+        """Whether a stream or socket of a caller, admitted before, has to end. Asked when it opens and at
+        `Pipeline.review`."""
+
     async def charge(self, caller: Caller, points: int) -> None:
         """A query is 1 point and 1 more for each 100 of cost, a mutation 5 a root field. Raises RateLimited."""
+
+    def hold(self, caller: Caller, kind: Literal["socket", "stream"]) -> AbstractContextManager[None]:
+        """Around all that a connection does from now on. Entering raises RateLimited where the caller has enough."""
 
     def context(self, caller: Caller, request_id: str, *, live: bool = False) -> object:
         """`info.context` of one operation, or of one event of a subscription (`live`). A RequestError ends it."""

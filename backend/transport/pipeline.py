@@ -16,7 +16,7 @@ from graphql import ExecutionResult
 from backend.errors import RequestError, Unavailable
 from backend.transport.answers import Answer, ErrorFormat
 from backend.transport.finished import FinishedAnswers, Key
-from backend.transport.gate import Caller, Gate
+from backend.transport.gate import Caller, Ending, Gate
 from backend.transport.limits import check_affordable
 from backend.transport.operations import Operation, Operations
 from backend.transport.payload import Payload
@@ -59,6 +59,19 @@ class Request:
         return self.key is not None
 
 
+@dataclass(slots=True, eq=False)
+class Life:
+    """Of a stream or socket; `ending` says why it was cut short, where that was for its caller's sake."""
+
+    timeout: asyncio.Timeout
+    caller: Caller | None = None
+    ending: Ending | None = None
+
+    def end(self) -> None:
+        if not self.timeout.expired():
+            self.timeout.reschedule(0)
+
+
 @dataclass(slots=True)
 class Pipeline:
     operations: Operations
@@ -66,7 +79,7 @@ class Pipeline:
     errors: ErrorFormat = field(default_factory=ErrorFormat)
     finished: FinishedAnswers = field(default_factory=FinishedAnswers)
     _queries: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(QUERIES_AT_ONCE))
-    _lives: set[asyncio.Timeout] = field(default_factory=set)
+    _lives: set[Life] = field(default_factory=set)
 
     async def recall(self, caller: Caller, text: Hashable) -> Answer | None:
         """The kept answer to a request of exactly this text, before anything of it is read. Raises RateLimited."""
@@ -144,20 +157,38 @@ class Pipeline:
         return Answer(body, has_errors=True, retry_after=retry_after)
 
     @asynccontextmanager
-    async def life(self, caller: Caller | None, seconds: float) -> AsyncGenerator[asyncio.Timeout, None]:
-        """Ends with TimeoutError: after `seconds`, with the caller's token, or by `drain`."""
-        async with asyncio.timeout(remaining_seconds(caller, seconds)) as life:
+    async def life(self, caller: Caller | None, seconds: float) -> AsyncGenerator[Life, None]:
+        """Ends with TimeoutError: after `seconds`, with the caller's token, by `review`, or by `drain`."""
+        async with asyncio.timeout(remaining_seconds(caller, seconds)) as timeout:
+            life = Life(timeout, caller)
             self._lives.add(life)
             try:
+                self._review(life)
                 yield life
             finally:
                 self._lives.discard(life)
 
+    def belong(self, life: Life, caller: Caller, seconds: float) -> None:
+        """Whose it is turned out later: it lasts for `seconds` from now, and no longer than the caller's token."""
+        life.caller = caller
+        life.timeout.reschedule(asyncio.get_running_loop().time() + remaining_seconds(caller, seconds))
+        self._review(life)
+
+    def review(self) -> None:
+        """What the gate thinks of some callers has changed: ends what those have open whom it turns away now."""
+        for life in self._lives:
+            self._review(life)
+
+    def _review(self, life: Life) -> None:
+        if life.caller and life.ending is None:
+            life.ending = self.gate.ending(life.caller)
+            if life.ending:
+                life.end()
+
     def drain(self) -> None:
         """Ends every stream and socket, so that a stopping server needn't wait for their clients."""
         for life in self._lives:
-            if not life.expired():
-                life.reschedule(0)
+            life.end()
 
 
 def public_key(caller: Caller, operation: Operation, payload: Payload) -> Key | None:

@@ -1,20 +1,21 @@
 """`WS /graphql`: the sub-protocol graphql-transport-ws, on the same pipeline as HTTP.
 
 Strawberry's own handler would run operations past the pipeline, keep one context for a whole socket, and close the
-socket on a syntax error. Close codes are the protocol's; besides: 1012 after an hour or when the server stops and 1013
-for a caller who must wait, upon both of which clients reconnect, 1009 for a message that is too large.
+socket on a syntax error. Close codes are the protocol's; besides: 1012 after an hour, when the server stops or when
+what the caller may do has changed, and 1013 for a caller who must wait, upon both of which clients reconnect, 1009
+for a message that is too large. 4403 also ends a socket whose token has ended or was called back.
 """
 
 import asyncio
 from collections.abc import Iterable
-from contextlib import aclosing, suppress
+from contextlib import ExitStack, aclosing, suppress
 
 import orjson
 from starlette.types import Receive, Scope, Send
 from strawberry.http.websocket_origin import is_same_origin, normalize_allowed_origins, normalize_origin
 
 from backend.errors import BadUserInput, RateLimited
-from backend.transport.gate import Caller
+from backend.transport.gate import Caller, Ending
 from backend.transport.incoming import Headers, admit
 from backend.transport.payload import check_values, read_json, read_payload
 from backend.transport.pipeline import Pipeline, remaining_seconds, request_id
@@ -42,7 +43,9 @@ class GraphQLOverWebSocket:
             await send({"type": "websocket.close", "code": 1008})  # before accept: the handshake is answered with 403
         elif PROTOCOL in scope["subprotocols"]:
             await send({"type": "websocket.accept", "subprotocol": PROTOCOL})
-            await _Socket(self._pipeline, headers, receive, send).run()
+            socket = _Socket(self._pipeline, headers, receive, send)
+            with socket.held:
+                await socket.run()
         else:
             await send({"type": "websocket.accept"})
             await send({"type": "websocket.close", "code": 4406, "reason": "Subprotocol not acceptable"})
@@ -75,6 +78,7 @@ class _Socket:
         self._receive = receive
         self._send = send
         self._caller: Caller | None = None
+        self.held = ExitStack()
         self._heard = True
         self._tasks = asyncio.TaskGroup()
         self._operations: dict[str, asyncio.Task[None]] = {}
@@ -98,7 +102,7 @@ class _Socket:
     def _expired(self) -> _Close:
         if self._caller is None:
             return _Close(4408, "Connection initialisation timeout")
-        if remaining_seconds(self._caller, LIFE_SECONDS) <= 0:
+        if self._life.ending is Ending.FORBIDDEN or remaining_seconds(self._caller, LIFE_SECONDS) <= 0:
             return _Close(4403, "Forbidden")
         return _Close(1012, "Reconnect")
 
@@ -147,15 +151,14 @@ class _Socket:
             raise _Close(4400, "Invalid connection_init payload")
         said = [] if authorization is None else [authorization]
         try:
-            self._caller = await admit(
-                self._pipeline.gate, self._headers, municipality=municipality, authorization=said
-            )
+            caller = await admit(self._pipeline.gate, self._headers, municipality=municipality, authorization=said)
+            self.held.enter_context(self._pipeline.gate.hold(caller, "socket"))
         except Exception as error:
             failure = self._pipeline.errors.refused(error, request_id=request_id(None))
             again = failure.status >= 429
             raise (_Close(1013, "Try again later") if again else _Close(4403, "Forbidden")) from None
-        remaining = remaining_seconds(self._caller, LIFE_SECONDS)
-        self._life.reschedule(asyncio.get_running_loop().time() + remaining)
+        self._caller = caller
+        self._pipeline.belong(self._life, caller, LIFE_SECONDS)
         await self._write(b'{"type":"connection_ack"}')
 
     async def _subscribe(self, id: str, payload: dict[str, object]) -> None:

@@ -1,7 +1,8 @@
 """`/graphql/stream`: server-sent events after the graphql-sse protocol, distinct connections mode.
 
-A stream lives at most ten minutes, and no longer than its token. It then ends without `complete`, which clients of the
-protocol and EventSource take for a lost connection: they reconnect. `complete` says that nothing more will come.
+A stream lives at most ten minutes, and no longer than its token is good and means the same. It then ends without
+`complete`, which clients of the protocol and EventSource take for a lost connection: they reconnect. `complete` says
+that nothing more will come.
 
 What is wrong with a document is told in a `next` event, as the protocol wants it: a client that gets a status instead
 would try again. Statuses are for who is asking (401, 403, 404) and for what time may mend (429, 503).
@@ -10,7 +11,7 @@ would try again. Statuses are for who is asking (401, 403, 404) and for what tim
 import asyncio
 from asyncio import FIRST_COMPLETED
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from contextlib import ExitStack, aclosing, suppress
 
 from starlette.types import Receive, Scope, Send
 
@@ -45,6 +46,10 @@ class GraphQLOverSSE:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope)
+        with ExitStack() as held:
+            await self._serve(scope, headers, receive, send, held)
+
+    async def _serve(self, scope: Scope, headers: Headers, receive: Receive, send: Send, held: ExitStack) -> None:
         name, request, caller = request_id(headers.get(b"x-request-id")), None, None
         try:
             if scope["method"] not in ("GET", "POST"):
@@ -54,10 +59,12 @@ class GraphQLOverSSE:
                 check_content(headers)
                 body = await read_body(headers, receive)
                 caller = await admit(self._pipeline.gate, headers)
+                held.enter_context(self._pipeline.gate.hold(caller, "stream"))
                 payload = read_body_payload(body)
             else:
                 parameters = query_parameters(scope)
                 caller = await admit(self._pipeline.gate, headers, municipality=parameters.pop("municipality", None))
+                held.enter_context(self._pipeline.gate.hold(caller, "stream"))
                 payload = read_parameters(parameters)
             request = await self._pipeline.accept(caller, payload, name)
             if scope["method"] == "GET" and request.operation.kind == "mutation":

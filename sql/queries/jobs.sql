@@ -1,3 +1,3 @@
 -- name: enqueue
--- A job for any worker, once this transaction is committed; pgqueuer's trigger tells the workers then.
-INSERT INTO pgqueuer (entrypoint, payload, priority, status) VALUES ($1, $2, 0, 'queued');
+-- A job for any worker, once this transaction is committed and $3 has passed; pgqueuer's trigger tells the workers at once.
+INSERT INTO pgqueuer (entrypoint, payload, priority, status, execute_after) VALUES ($1, $2, 0, 'queued', now() + $3::interval);

@@ -20,3 +20,7 @@ SELECT m.id, m.slug, m.names, m.population, m.time_zone, m.locales, m.vote_stren
    FROM responsibilities WHERE municipality_id = m.id) AS responsibilities
 FROM municipalities AS m
 WHERE m.id = $1;
+
+-- name: municipality_sender
+-- What a mail of the municipality says of it.
+SELECT names, locales, time_zone FROM municipalities WHERE id = $1;

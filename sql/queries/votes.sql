@@ -1,3 +1,55 @@
+-- What moves tallies, in three parts. `judged` is ideas under their locks with their tallies as they stand, `input` has their
+-- municipalities, and `moved` what comes (1) and goes (-1): by strength, and by the day it counts for.
+
+-- fragment: clock
+SELECT m.id AS municipality_id, m.vote_strength, m.time_zone, now.now, (now.now AT TIME ZONE m.time_zone)::date AS today
+FROM municipalities AS m, (SELECT clock_timestamp() AS now FROM (SELECT count(*) FROM judged) AS waited) AS now
+WHERE m.id IN (SELECT municipality_id FROM input)
+
+-- fragment: tally_columns
+t.device_count, t.email_count, t.strong_count, t.vote_count, t.version AS tally_version, t.changed_on, t.was_vote_count,
+t.even_day, t.even_score, t.odd_day, t.odd_score
+
+-- fragment: moved_columns
+v.municipality_id, v.idea_id, c.today, (v.cast_at AT TIME ZONE c.time_zone)::date AS day, m.strength, m.change,
+CASE WHEN m.strength >= c.vote_strength THEN m.change ELSE 0 END AS counted,
+greatest(14 + (v.cast_at AT TIME ZONE c.time_zone)::date - even_day(c.today), 0) AS even_weight,
+greatest(14 + (v.cast_at AT TIME ZONE c.time_zone)::date - odd_day(c.today), 0) AS odd_weight
+
+-- fragment: move_days
+INSERT INTO tally_days AS d (municipality_id, idea_id, day, vote_count, changed_on)
+SELECT municipality_id, idea_id, day, sum(counted), today FROM moved
+GROUP BY municipality_id, idea_id, day, today
+HAVING sum(counted) <> 0
+ORDER BY municipality_id, idea_id, day
+ON CONFLICT (municipality_id, idea_id, day) DO UPDATE SET
+  vote_count = d.vote_count + excluded.vote_count,
+  was_vote_count = CASE WHEN d.changed_on < excluded.changed_on THEN d.vote_count ELSE d.was_vote_count END,
+  changed_on = excluded.changed_on
+
+-- fragment: move_tallies
+-- From the locked row as judged, not from t: that may still be the version this statement's snapshot saw, and the
+-- table's checks would be held against it before PostgreSQL goes on to the newest one. Also where the counts stay: a vote
+-- of today for one of last week's moves days, and so boards.
+UPDATE idea_tallies AS t SET
+  device_count = j.device_count + m.device, email_count = j.email_count + m.email, strong_count = j.strong_count + m.strong,
+  vote_count = j.vote_count + m.counted,
+  version = j.tally_version + 1, changed_xid = pg_current_xact_id()::text::bigint,
+  was_vote_count = CASE WHEN j.changed_on < m.today THEN j.vote_count ELSE j.was_vote_count END,
+  changed_on = m.today,
+  even_score = CASE WHEN j.even_day = even_day(m.today) THEN j.even_score + m.even ELSE j.even_score END,
+  odd_score = CASE WHEN j.odd_day = odd_day(m.today) THEN j.odd_score + m.odd ELSE j.odd_score END
+FROM judged AS j, (
+  SELECT municipality_id, idea_id, today,
+    coalesce(sum(change) FILTER (WHERE strength = 'DEVICE'), 0) AS device,
+    coalesce(sum(change) FILTER (WHERE strength = 'EMAIL'), 0) AS email,
+    coalesce(sum(change) FILTER (WHERE strength = 'STRONG'), 0) AS strong,
+    sum(counted) AS counted, sum(counted * even_weight) AS even, sum(counted * odd_weight) AS odd
+  FROM moved GROUP BY municipality_id, idea_id, today
+) AS m
+WHERE t.municipality_id = m.municipality_id AND t.idea_id = m.idea_id
+  AND j.municipality_id = m.municipality_id AND j.id = m.idea_id
+
 -- name: set_votes
 -- Statements of many residents at once, at most one by resident and idea: judges each under its idea's row lock, writes
 -- vote, day and tally together, and answers the state that stands, a row an idea. Locks residents (shared), then ideas, each in the
@@ -18,6 +70,7 @@ WITH input AS MATERIALIZED (
   LEFT JOIN LATERAL (
     SELECT r.strength FROM residents AS r
     WHERE r.municipality_id = n.municipality_id AND r.id = n.resident_id
+      AND r.joined_into_id IS NULL AND r.erased_at IS NULL
     FOR SHARE
   ) AS r ON true
 ), judged AS MATERIALIZED (
@@ -31,9 +84,7 @@ WITH input AS MATERIALIZED (
     FOR NO KEY UPDATE OF i, t
   ) AS i
 ), clock AS MATERIALIZED (
-  SELECT m.id AS municipality_id, m.vote_strength, m.time_zone, now.now, (now.now AT TIME ZONE m.time_zone)::date AS today
-  FROM municipalities AS m, (SELECT clock_timestamp() AS now FROM (SELECT count(*) FROM judged) AS waited) AS now
-  WHERE m.id IN (SELECT municipality_id FROM input)
+  {clock}
 ), changed AS (
   INSERT INTO votes AS v (municipality_id, idea_id, resident_id, voted, strength, channel, cast_at, decided_at)
   SELECT n.municipality_id, n.idea_id, n.resident_id, n.voted, n.strength, n.channel,
@@ -52,10 +103,7 @@ WITH input AS MATERIALIZED (
   RETURNING v.municipality_id, v.idea_id, v.resident_id, new.voted, new.strength, new.cast_at,
     coalesce(old.voted, false) AS was_voted, old.strength AS was_strength
 ), moved AS MATERIALIZED (
-  SELECT v.municipality_id, v.idea_id, c.today, (v.cast_at AT TIME ZONE c.time_zone)::date AS day, m.strength, m.change,
-    CASE WHEN m.strength >= c.vote_strength THEN m.change ELSE 0 END AS counted,
-    greatest(14 + (v.cast_at AT TIME ZONE c.time_zone)::date - even_day(c.today), 0) AS even_weight,
-    greatest(14 + (v.cast_at AT TIME ZONE c.time_zone)::date - odd_day(c.today), 0) AS odd_weight
+  SELECT {moved_columns}
   FROM changed AS v
   JOIN clock AS c ON c.municipality_id = v.municipality_id
   CROSS JOIN LATERAL (
@@ -65,37 +113,9 @@ WITH input AS MATERIALIZED (
   ) AS m
   WHERE (v.was_voted, v.was_strength) IS DISTINCT FROM (v.voted, v.strength)
 ), days AS (
-  INSERT INTO tally_days AS d (municipality_id, idea_id, day, vote_count, changed_on)
-  SELECT municipality_id, idea_id, day, sum(counted), today FROM moved
-  GROUP BY municipality_id, idea_id, day, today
-  HAVING sum(counted) <> 0
-  ORDER BY municipality_id, idea_id, day
-  ON CONFLICT (municipality_id, idea_id, day) DO UPDATE SET
-    vote_count = d.vote_count + excluded.vote_count,
-    was_vote_count = CASE WHEN d.changed_on < excluded.changed_on THEN d.vote_count ELSE d.was_vote_count END,
-    changed_on = excluded.changed_on
+  {move_days}
 ), tallied AS (
-  -- From the locked row as judged, not from t: that may still be the version this statement's snapshot saw, and the
-  -- table's checks would be held against it before PostgreSQL goes on to the newest one.
-  UPDATE idea_tallies AS t SET
-    device_count = j.device_count + m.device, email_count = j.email_count + m.email, strong_count = j.strong_count + m.strong,
-    vote_count = j.vote_count + m.counted,
-    version = j.tally_version + 1, changed_xid = pg_current_xact_id()::text::bigint,
-    was_vote_count = CASE WHEN j.changed_on < m.today THEN j.vote_count ELSE j.was_vote_count END,
-    changed_on = m.today,
-    even_score = CASE WHEN j.even_day = even_day(m.today) THEN j.even_score + m.even ELSE j.even_score END,
-    odd_score = CASE WHEN j.odd_day = odd_day(m.today) THEN j.odd_score + m.odd ELSE j.odd_score END
-  FROM judged AS j, (
-    SELECT municipality_id, idea_id, today,
-      coalesce(sum(change) FILTER (WHERE strength = 'DEVICE'), 0) AS device,
-      coalesce(sum(change) FILTER (WHERE strength = 'EMAIL'), 0) AS email,
-      coalesce(sum(change) FILTER (WHERE strength = 'STRONG'), 0) AS strong,
-      sum(counted) AS counted, sum(counted * even_weight) AS even, sum(counted * odd_weight) AS odd
-    FROM moved GROUP BY municipality_id, idea_id, today
-  ) AS m
-  WHERE t.municipality_id = m.municipality_id AND t.idea_id = m.idea_id
-    AND j.municipality_id = m.municipality_id AND j.id = m.idea_id
-    AND (m.device <> 0 OR m.email <> 0 OR m.strong <> 0)
+  {move_tallies}
   RETURNING t.municipality_id, t.idea_id, t.device_count, t.email_count, t.strong_count, t.vote_count
 )
 SELECT n.numbers, n.known, n.voted, n.strengths, n.cast_at, j.hidden_at IS NULL AND j.id IS NOT NULL AS idea_there,
@@ -115,6 +135,59 @@ FROM (
 ) AS n
 LEFT JOIN judged AS j ON j.municipality_id = n.municipality_id AND j.id = n.idea_id
 LEFT JOIN tallied AS t ON t.municipality_id = n.municipality_id AND t.idea_id = n.idea_id;
+
+-- name: settle_votes
+-- Makes the votes of the accounts $3 those of the account $2, and all of these as strong as $4: an idea has one vote after
+-- it, by the newest statement, cast when it was first. Ideas are locked in the order of their ids, as set_votes does. Gives how
+-- many it touched. Needs the accounts' locks from an earlier statement, since it reads their votes as they stand when it begins.
+WITH stated AS MATERIALIZED (
+  SELECT v.municipality_id, v.idea_id, v.resident_id, v.voted, v.strength, v.channel, v.cast_at, v.decided_at
+  FROM votes AS v WHERE v.municipality_id = $1 AND v.resident_id = ANY($3::uuid[] || $2::uuid)
+), input AS (
+  SELECT DISTINCT municipality_id, idea_id FROM stated
+  WHERE resident_id <> $2 OR strength <> $4::identity_strength
+), judged AS MATERIALIZED (
+  SELECT i.*
+  FROM (SELECT municipality_id, idea_id FROM input ORDER BY municipality_id, idea_id) AS n
+  CROSS JOIN LATERAL (
+    SELECT i.municipality_id, i.id, {tally_columns}
+    FROM ideas AS i JOIN idea_tallies AS t ON t.municipality_id = i.municipality_id AND t.idea_id = i.id
+    WHERE i.municipality_id = n.municipality_id AND i.id = n.idea_id
+    FOR NO KEY UPDATE OF i, t
+  ) AS i
+), clock AS MATERIALIZED (
+  {clock}
+), settled AS MATERIALIZED (
+  SELECT DISTINCT ON (s.idea_id) s.municipality_id, s.idea_id, s.voted, s.channel, s.decided_at,
+    min(s.cast_at) OVER (PARTITION BY s.idea_id) AS cast_at
+  FROM stated AS s JOIN judged AS j ON j.municipality_id = s.municipality_id AND j.id = s.idea_id
+  ORDER BY s.idea_id, s.decided_at DESC, s.voted DESC, s.resident_id
+), gone AS (
+  DELETE FROM votes AS v USING settled AS s
+  WHERE v.municipality_id = s.municipality_id AND v.idea_id = s.idea_id AND v.resident_id = ANY($3::uuid[])
+), kept AS (
+  INSERT INTO votes (municipality_id, idea_id, resident_id, voted, strength, channel, cast_at, decided_at)
+  SELECT municipality_id, idea_id, $2::uuid, voted, $4::identity_strength, channel, cast_at, decided_at FROM settled
+  ON CONFLICT (municipality_id, idea_id, resident_id) DO UPDATE SET
+    voted = excluded.voted, strength = excluded.strength, channel = excluded.channel, cast_at = excluded.cast_at,
+    decided_at = excluded.decided_at
+), moved AS MATERIALIZED (
+  SELECT {moved_columns}
+  FROM (
+    SELECT s.municipality_id, s.idea_id, s.cast_at, s.strength, -1 AS change
+    FROM stated AS s JOIN settled AS n ON n.municipality_id = s.municipality_id AND n.idea_id = s.idea_id
+    WHERE s.voted
+    UNION ALL
+    SELECT municipality_id, idea_id, cast_at, $4::identity_strength, 1 FROM settled WHERE voted
+  ) AS v
+  JOIN clock AS c ON c.municipality_id = v.municipality_id
+  CROSS JOIN LATERAL (SELECT v.strength, v.change) AS m
+), days AS (
+  {move_days}
+), tallied AS (
+  {move_tallies}
+)
+SELECT count(*) FROM settled;
 
 -- name: recount
 -- Makes every tally and day of a municipality anew from its votes; for bulk loads, inside their transaction.

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Sequence
+from datetime import date
 from uuid import UUID
 
 import httpx2
@@ -44,6 +45,13 @@ async def miscounts(conn: Connection) -> list[str]:
         tallies = await conn.fetch(
             "SELECT idea_id, vote_count, device_count, email_count, strong_count FROM idea_tallies"
         )
+        slots = await conn.fetch(
+            """
+            SELECT t.idea_id, s.day, s.score FROM idea_tallies AS t JOIN municipalities AS m ON m.id = t.municipality_id
+            CROSS JOIN LATERAL (VALUES (t.even_day, t.even_score), (t.odd_day, t.odd_score)) AS s (day, score)
+            WHERE s.day >= (now() AT TIME ZONE m.time_zone)::date
+            """
+        )
         days = await conn.fetch("SELECT idea_id, day, vote_count FROM tally_days WHERE vote_count <> 0")
     counted = Counter(vote[0] for vote in votes if vote[2])
     strengths = Counter((vote[0], vote[1]) for vote in votes)
@@ -55,6 +63,13 @@ async def miscounts(conn: Connection) -> list[str]:
             found.append(f"{idea_id}: tally {tally}, rows {real}")
     if {(day[0], day[1]): day[2] for day in days} != dict(by_day):
         found.append("tally_days differ from the days of the votes")
+    trending: Counter[tuple[UUID, date]] = Counter()
+    for slot in {slot[1] for slot in slots}:
+        for (idea_id, day), count in by_day.items():
+            trending[idea_id, slot] += count * max(14 - (slot - day).days, 0)
+    found += [
+        f"{slot[0]}: TRENDING of {slot[1]} is {slot[2]}" for slot in slots if slot[2] != trending[slot[0], slot[1]]
+    ]
     return found
 
 

@@ -5,6 +5,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -30,7 +31,7 @@ from backend.errors import (
 from backend.provenance import Sources
 from backend.transport.answers import ErrorFormat
 from backend.transport.finished import FinishedAnswers
-from backend.transport.gate import Caller
+from backend.transport.gate import Caller, Ending
 from backend.transport.operations import Operations
 from backend.transport.pipeline import Pipeline
 from backend.transport.routes import graphql_routes
@@ -269,6 +270,7 @@ class ToyGate:
     charged: list[int] = field(default_factory=list)
     contexts: list[Context] = field(default_factory=list)
     broken: bool = False
+    turned_away: Ending | None = None
 
     async def admit(
         self,
@@ -300,11 +302,18 @@ class ToyGate:
     def stands(self, caller: Caller) -> bool:
         return not self.broken and not caller.signed_in
 
+    def ending(self, caller: Caller) -> Ending | None:
+        return self.turned_away if caller.signed_in else None
+
     async def charge(self, caller: Caller, points: int) -> None:
         self.charged.append(points)
         self.budget -= points
         if self.budget < 0:
             raise RateLimited(7)
+
+    def hold(self, caller: Caller, kind: str) -> AbstractContextManager[None]:
+        del caller, kind
+        return nullcontext()
 
     def context(self, caller: Caller, request_id: str, *, live: bool = False) -> Context:
         del live

@@ -1,0 +1,41 @@
+"""Repeats a join some seconds later. Until every process has heard that a joined account's tokens are called back, one
+of them may still take an idea or a follow for it: that goes where everything else went. Never a vote: `set_votes` asks
+under the account's lock."""
+
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from backend.db.identities import final_account, hold_accounts
+from backend.db.joins import join
+from backend.db.pool import Connection, Pool, transaction
+from backend.jobs.queue import Job, Payload, enqueue
+
+NAME: Final = "join_again"
+# A process hears of it within 5 s, and what it has let in by then ends within 8 s.
+AFTER: Final = timedelta(seconds=15)
+
+
+async def repeat_join(conn: Connection, *, municipality_id: UUID, joined_id: UUID) -> None:
+    await enqueue(conn, NAME, {"municipality_id": municipality_id, "joined_id": joined_id}, after=AFTER)
+
+
+def join_again(pool: Pool) -> Job:
+    async def run(payload: Payload) -> None:
+        municipality_id, joined_id = UUID(payload["municipality_id"]), UUID(payload["joined_id"])
+        async with transaction(pool) as conn:
+            survivor_id = await final_account(conn, municipality_id=municipality_id, id=joined_id)
+            if survivor_id is None:
+                return
+            held = await hold_accounts(conn, municipality_id=municipality_id, ids=(joined_id, survivor_id))
+            if held[survivor_id].joined_into_id is not None or survivor_id == joined_id:
+                raise RuntimeError("joined meanwhile into another account; the next run follows")
+            await join(
+                conn,
+                municipality_id=municipality_id,
+                joined_ids=[joined_id],
+                survivor_id=survivor_id,
+                strength=held[survivor_id].strength,
+            )
+
+    return run
