@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from backend.commands import mint_tokens
 from backend.demo.load import SLUG
 from backend.ids import global_id, parse_id
 from backend.resolvers.access import POLICIES, Policy
@@ -167,6 +168,19 @@ class People:
             viewer = await api.data("{ viewer { resident { id } } }", token=token)
             self.ids[name] = parse_id(viewer["viewer"]["resident"]["id"])[1]
         self.group = await self.new_group()
+
+    async def sign_in(self, name: str) -> None:
+        """A new token of somebody's."""
+        [self.tokens[name]] = await mint_tokens(
+            self.api.settings,
+            slug=self.slug,
+            role="RESIDENT",
+            strength="EMAIL",
+            count=1,
+            resident=global_id("Resident", self.ids[name]),
+            department="",
+            ttl=3600,
+        )
 
     async def new_group(self, *, all_contacts: bool = False) -> str:
         asked = {"displayName": "Puistoväki", "kind": "REGISTERED", "idempotencyKey": str(uuid4())}

@@ -21,7 +21,9 @@ pytestmark = pytest.mark.anyio
 # else, it is refused. A new id in an input fails the test until it has an entry.
 SEEN = ("idea", "voted idea", "group's idea", "declined idea", "withdrawn idea", "merged idea")
 OFFICES = ("theme", "other theme")
+ACCOUNTS = [actor for actor in EVERYBODY if actor != "anonymous"]
 OPEN_TO: dict[str, dict[str, str]] = {
+    "endSession.sessionId": {"session": "author", "session of another": "applicant"},
     "submitIdea.themeId": dict.fromkeys(OFFICES, "signed in"),
     "submitIdea.districtId": {"district": "signed in"},
     "submitIdea.groupId": {"group": "member contact"},
@@ -50,23 +52,37 @@ OPEN_TO: dict[str, dict[str, str]] = {
     "approveMember.groupId": {"group": "contact"},
     "approveMember.residentId": dict.fromkeys(("applicant", "member", "contact"), "contact"),
     # not its one contact, while there is a member
-    "leaveGroup.groupId": {"group": " ".join(actor for actor in EVERYBODY if actor not in {"anonymous", "contact"})},
+    "leaveGroup.groupId": {"group": " ".join(actor for actor in ACCOUNTS if actor != "contact")},
     "respondToIdea.ideaId": {
         **dict.fromkeys(("idea", "voted idea", "group's idea"), "official coordinator"),
         "declined idea": "coordinator",  # it went to another department
     },
     "respondToIdea.toDepartmentId": {"other department": "official coordinator"},
     "respondToIdea.toOfficialId": {"official's post-holder": "official coordinator"},
+    # known by more than a device
+    "grantRole.residentId": dict.fromkeys([actor for actor in ACCOUNTS if actor != "device"], "administrator"),
+    "grantRole.officialId": {"other official": "administrator"},  # nobody's account acts as them yet
+    "revokeRole.residentId": dict.fromkeys(ACCOUNTS, "administrator"),
     "hideIdea.ideaId": dict.fromkeys((*SEEN, "hidden idea", "hidden idea of the group"), "moderator"),
     "showIdea.ideaId": dict.fromkeys((*SEEN, "hidden idea", "hidden idea of the group"), "moderator"),
 }
 # What else an input has to say for an id in it to mean anything.
 WITH: dict[str, Json] = {
+    "grantRole.officialId": {"role": "OFFICIAL"},
     "respondToIdea.ideaId": {"reasons": "Rahaa ei ole."},
     "respondToIdea.toDepartmentId": {"kind": "TRANSFER"},
     "respondToIdea.toOfficialId": {"kind": "ASSIGNMENT"},
 }
-REFUSALS = {"UNAUTHENTICATED", "FORBIDDEN", "NOT_ALLOWED", "NOT_FOUND", "BAD_USER_INPUT", "CLOSED", "INVALID"}
+REFUSALS = {
+    "UNAUTHENTICATED",
+    "FORBIDDEN",
+    "NOT_ALLOWED",
+    "NOT_FOUND",
+    "BAD_USER_INPUT",
+    "CLOSED",
+    "INVALID",
+    "STRENGTH_TOO_LOW",
+}
 AT_ONCE = 4  # mutations in a request
 MALFORMED = ("", "x", "SWRlYTo3", "SWRlYTo=", global_id("Idea", uuid4()).rstrip("=") + "A")
 

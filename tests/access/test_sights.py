@@ -18,7 +18,7 @@ from tests.test_access import EVERYBODY
 pytestmark = pytest.mark.anyio
 
 # Queries that aren't for anybody, and whom they answer.
-QUERIES: dict[str, str] = {}
+QUERIES = {"staff": "administrator"}
 # Who sees an object; what isn't listed is seen by everybody.
 SEEN_BY = {
     "hidden idea": "author moderator",
@@ -28,7 +28,11 @@ SEEN_BY = {
     "notification of a response": "author",
     "notification of another": "applicant",
     "notification about the hidden idea": "applicant",
+    "session": "author",
+    "session of another": "applicant",
 }
+# Of what is its owner's alone, what is always there.
+OWN_FIELDS = {"Notification": "id kind createdAt", "Session": "id method createdAt lastUsedAt expiresAt"}
 # For whom something stands in a field that depends on who asks; for all others it is null, false or empty.
 TOLD_TO = {
     "Group.members of group": "member contact",
@@ -43,16 +47,18 @@ TOLD_TO = {
     "Idea.viewerFollows of group's idea": "member",
     "Idea.viewerFollows of hidden idea of the group": "member",
     "Idea.viewerVote of voted idea": "resident device strong",
+    **{f"Session.deviceName of {label}": SEEN_BY[label] for label in ("session", "session of another")},
     "Notification.readAt of notification of a response": "author",
     "Notification.response of notification of a response": "author",
     "Notification.idea of notification": "author",
     "Notification.idea of notification of a response": "author",
     "Notification.idea of notification of another": "applicant",
     **{
-        f"Notification.{field} of {label}": who
+        f"{type_name}.{field} of {label}": who
+        for type_name, fields in OWN_FIELDS.items()
         for label, who in SEEN_BY.items()
-        if label.startswith("notification")
-        for field in ("id", "kind", "createdAt")
+        if label.startswith(type_name.lower())
+        for field in fields.split()
     },
 }
 Told = dict[tuple[str, str, str], dict[str, set[bytes]]]

@@ -1,6 +1,5 @@
 """Where operations come from: schemathesis, our own generator, and the walk over everything that the schema has."""
 
-from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, TypeAlias
@@ -10,6 +9,7 @@ import schemathesis.graphql
 from graphql import (
     ArgumentNode,
     DocumentNode,
+    GraphQLInputType,
     ListValueNode,
     ObjectFieldNode,
     OperationType,
@@ -17,6 +17,7 @@ from graphql import (
     ValueNode,
     Visitor,
     get_named_type,
+    is_input_object_type,
     parse,
     print_ast,
     visit,
@@ -26,7 +27,6 @@ from hypothesis import strategies as st
 from schemathesis.graphql import nodes
 
 from backend.api import schema
-from backend.errors import BadUserInput
 from backend.ids import global_id, parse_id
 from tests.access.paths import by_id, from_the_root, inner
 from tests.access.towns import Town
@@ -116,7 +116,8 @@ class Sources:
         author = ACTORS.index("author")
         texts = [*from_the_root(town.id("theme")), *by_id(self._values.ids)]
         texts += [f'{{ node(id: "{thing.id}") {{ id }} }}' for thing in town.things]
-        found = [Asked("walk", text, who) for n, text in enumerate(texts) for who in {author, n}]
+        always = [ACTORS.index(actor) for actor in ("author", "contact", "administrator")]
+        found = [Asked("walk", text, who) for n, text in enumerate(texts) for who in {*always, n % len(ACTORS)}]
         for call in calls():
             if call.kind == "mutation":
                 [argument] = call.field.args.values()
@@ -125,7 +126,7 @@ class Sources:
                 text = f"mutation ($i: {argument.type}) {{ {call.name}(input: $i) {payload} }}"
                 for n, actor in enumerate(ACTORS):
                     input = await town.people.input(call.name, actor)
-                    found += [Asked("walk", text, n, {"i": each}) for each in (_refused(input), input)]
+                    found += [Asked("walk", text, n, {"i": each}) for each in (_refused(argument.type, input), input)]
         for name, each in root_fields("subscription").items():
             needed = f'(id: "{town.id("voted idea")}")' if "id" in each.args else ""
             below = selection(get_named_type(each.type), 1, inner)
@@ -133,12 +134,15 @@ class Sources:
         return found
 
 
-def _refused(input: Json) -> Json:
+def _refused(type_: GraphQLInputType, input: Json) -> Json:
     """The same about what isn't there, and too long."""
+    named = get_named_type(type_)
+    assert is_input_object_type(named)
     changed = dict(input)
-    for name, value in input.items():
-        if isinstance(value, str) and name not in {"idempotencyKey", "locale", "kind"}:
+    for name, field_ in named.fields.items():
+        scalar = get_named_type(field_.type).name
+        if scalar == "ID" and name in input:
+            changed[name] = global_id(parse_id(input[name])[0], uuid4())
+        elif scalar == "String" and name != "idempotencyKey":
             changed[name] = LONG
-            with suppress(BadUserInput):
-                changed[name] = global_id(parse_id(value)[0], uuid4())
     return changed
