@@ -38,7 +38,7 @@ NEVER_PUBLIC = {
         "raise_resident",
         "revive_resident",
     },
-    "municipalities": {"slugs", "catalogue"},  # the catalogue's version is in every key
+    "municipalities": {"slugs", "catalogue", "sender"},  # the catalogue's version is in every key
     "notifications": {"notify_followers", "id_of_now", "mark_notifications_read"},
     "residents": {"register_resident", "roles", "seat_official", "update_profile"},
     "roles": {"lock_account", "grant_role", "revoke_role", "lock_administrators", "lock_official", "acts_already"},
