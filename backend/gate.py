@@ -74,7 +74,6 @@ class Gate:
                 await revocations.verify()
             if revocations.revoked(claims.session_id, claims.resident_id):
                 raise Unauthenticated
-        since = revocations.sequence
         slug = (
             municipality
             or self._settings.allowed_hosts.get((host or "").lower())
@@ -88,9 +87,14 @@ class Gate:
         if claims and claims.municipality != slug:
             raise WrongMunicipality
         catalogue = await self.services.catalogues.get(municipality_id)
+        since = revocations.sequence
+        viewer = await self._viewer(claims, municipality_id)
+        while claims and revocations.roles_changed(claims.resident_id, since):  # told while they were read
+            since = revocations.sequence
+            viewer = await self._viewer(claims, municipality_id)
         return Caller(
             catalogue,
-            await self._viewer(claims, municipality_id),
+            viewer,
             best_locale(accept_language, catalogue.locales),
             caller_network(peer, forwarded_for or "", trusted=self._proxies),
             claims.expires_at if claims else None,
