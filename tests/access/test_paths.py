@@ -1,10 +1,17 @@
-"""Every path besides GraphQL's own: the same for everybody, and nothing of any municipality."""
+"""Every path. GraphQL's own all say the same to the same caller; the others to everybody, and of no municipality."""
 
+import orjson
 import pytest
 from starlette.routing import Mount, Route, WebSocketRoute
 
-from tests.access.asking import uuids_in
+from tests.access.asking import both, uuids_in
+from tests.access.live import over_socket, over_stream
+from tests.access.paths import by_id
+from tests.access.test_elsewhere import mutation
+from tests.access.test_sights import ids_by_type
 from tests.access.towns import CANARIES, Towns
+from tests.contents import contents_apart
+from tests.schema_walk import root_fields
 from tests.test_access import EVERYBODY
 
 pytestmark = pytest.mark.anyio
@@ -52,3 +59,34 @@ async def test_every_path_is_the_same_for_everybody_and_tells_of_no_municipality
                 assert not uuids & set(uuids_in(answer.text))
     unknown = await client.get("/nowhere")
     assert (unknown.status_code, unknown.text) == (404, "Not Found")
+
+
+async def test_c2_every_transport_shows_the_same(towns: Towns) -> None:
+    api, slug = towns.here.people.api, towns.here.slug
+    here, _ = both(towns)
+    for document in [*by_id(ids_by_type(towns.here))][::9]:
+        for actor in ("anonymous", "author", "contact", "moderator"):
+            token = towns.here.people.tokens.get(actor, "")
+            expected = await here.json(document, actor=actor)
+            got = await api.client.get("/graphql", params={"query": document}, headers=here.headers(actor))
+            said = [
+                got.json(),
+                await over_stream(api.app, document, token=token, slug=slug),
+                await over_socket(api.app, document, token=token, slug=slug),
+            ]
+            assert said == [expected] * 3, f"{document} as {actor}"
+
+
+async def test_e5_a_get_changes_nothing_whoever_asks(towns: Towns) -> None:
+    here, _ = both(towns)
+    api = towns.here.people.api
+    for name in root_fields("mutation"):
+        document, _ = mutation(name)
+        input = await here.town.people.input(name, "author")
+        before = await contents_apart(api.conn)
+        asked = {"query": document, "variables": orjson.dumps({"input": input}).decode()}
+        for actor in EVERYBODY:
+            for path, accepted in (("/graphql", "*/*"), ("/graphql/stream", "text/event-stream")):
+                answer = await api.client.get(path, params=asked, headers=here.headers(actor) | {"accept": accepted})
+                assert answer.status_code == 405, f"{name} as {actor}"
+        assert await contents_apart(api.conn) == before, name
