@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 import typer
 
@@ -18,8 +18,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+municipality = typer.Typer(help="Municipalities of this installation.", no_args_is_help=True)
+app.add_typer(municipality, name="municipality")
 DataDir = Annotated[Path, typer.Option(help="The demo's data folder; its servers are used where no URL is set.")]
 DATA = Path(".heitto")
+StaffRole = Literal["OFFICIAL", "COORDINATOR", "MODERATOR", "ADMINISTRATOR"]
 Done = TypeVar("Done")
 
 
@@ -72,10 +75,13 @@ def demo(
     json: Annotated[bool, typer.Option("--json", help="When ready, one line of JSON on stdout.")] = False,
 ) -> None:
     """Everything on this machine with nothing installed: servers, demo municipality, API, worker."""
+    from backend.auth.login_providers import load_login_providers
     from backend.demo.run import run_demo
 
     try:
-        run_demo(load_settings(), data_dir, port=port, workers=workers, empty=empty, as_json=json)
+        settings = load_settings()
+        load_login_providers(settings.login_providers_file)
+        run_demo(settings, data_dir, port=port, workers=workers, empty=empty, as_json=json)
     except (EmbeddedError, SettingsError) as error:
         fail(str(error))
 
@@ -85,12 +91,14 @@ def serve(data_dir: DataDir = DATA) -> None:
     """Serves HTTP against HEITTO_DATABASE_URL and HEITTO_REDIS_URL."""
     settings = settings_for(data_dir, "database_url", "redis_url", "secret_key", "signing_key_file")
     from backend.auth.keys import load_signing_keys
+    from backend.auth.login_providers import load_login_providers
     from backend.auth.network import parse_trusted_proxies
     from backend.serve import serve_http
 
     try:  # here, once, rather than in every worker process again and again
         load_signing_keys(settings.signing_key_file or Path())
         parse_trusted_proxies(settings.trusted_proxies)
+        load_login_providers(settings.login_providers_file)
     except SettingsError as error:
         fail(str(error))
     # The server's workers are processes of their own and read the environment for themselves.
@@ -176,6 +184,20 @@ def token(
     print("\n".join(tokens))
 
 
+@municipality.command("set")
+def municipality_set(
+    slug: Annotated[str, typer.Argument(help="Slug of the municipality.")],
+    vote_strength: Annotated[str, typer.Option(help="From which strength on votes count: DEVICE, EMAIL or STRONG.")],
+    data_dir: DataDir = DATA,
+) -> None:
+    """Changes a municipality's rules. Its votes are counted anew, which voters wait for."""
+    settings = settings_for(data_dir, "database_url")
+    from backend.commands import set_vote_strength
+
+    run(set_vote_strength(settings, slug=slug, strength=vote_strength))
+    print(f"{slug}: votes count from {vote_strength} on")
+
+
 @app.command("identity-key")
 def identity_key_(data_dir: DataDir = DATA) -> None:
     """Prints the key by which people are recognised: set it as HEITTO_IDENTITY_KEY before the secret key changes."""
@@ -183,6 +205,42 @@ def identity_key_(data_dir: DataDir = DATA) -> None:
     from backend.auth.identity import identity_key
 
     print(identity_key(settings).decode())
+
+
+@municipality.command("add")
+def municipality_add(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A TOML file (docs/operations.md).")],
+    check: Annotated[bool, typer.Option("--check", help="Only tell what is wrong with it.")] = False,
+    data_dir: DataDir = DATA,
+) -> None:
+    """Adds a municipality with its districts, themes, departments, posts and officials, all or nothing."""
+    settings = settings_for(data_dir, "database_url")
+    from backend.founding import add_municipality
+
+    print(f"{'could add' if check else 'added'} {run(add_municipality(settings, file.read_bytes(), check=check))}")
+
+
+@app.command()
+def invite(
+    municipality: Annotated[str, typer.Option(help="Slug of the municipality.")],
+    email: Annotated[str, typer.Option(help="Whose mailbox shall have the role.")],
+    role: Annotated[StaffRole, typer.Option(help="What they shall be.")] = "ADMINISTRATOR",
+    official: Annotated[str, typer.Option(help="Of an OFFICIAL or COORDINATOR the id of the post-holder.")] = "",
+    locale: Annotated[str, typer.Option(help="Language of the mail: fi, sv or en.")] = "fi",
+    show: Annotated[bool, typer.Option("--print", help="Print the link instead of mailing it.")] = False,
+    data_dir: DataDir = DATA,
+) -> None:
+    """Invites somebody to a role, as administrators do in the API: the way to a municipality's first administrator."""
+    settings = settings_for(data_dir, "database_url", "secret_key")
+    from backend.founding import invite_staff
+
+    print(
+        run(
+            invite_staff(
+                settings, slug=municipality, role=role, email=email, official=official, locale=locale, show=show
+            )
+        )
+    )
 
 
 @app.command("import-pb")
@@ -207,6 +265,34 @@ def rebuild_leaderboards(data_dir: DataDir = DATA) -> None:
     from backend.commands import rebuild_all_leaderboards
 
     run(rebuild_all_leaderboards(settings))
+
+
+@app.command()
+def erase(
+    residents: Annotated[list[str], typer.Argument(help="Ids of accounts.")],
+    municipality: Annotated[str, typer.Option(help="Slug of the municipality.")] = "ilola",
+    data_dir: DataDir = DATA,
+) -> None:
+    """Has accounts erased by the worker: for who can't sign in, and again after a restore."""
+    settings = settings_for(data_dir, "database_url")
+    from backend.commands import erase_accounts
+
+    print("\n".join(run(erase_accounts(settings, slug=municipality, residents=residents))))
+
+
+@app.command("audit-verify")
+def audit_verify(
+    municipality: Annotated[str, typer.Option(help="Slug; every municipality where left out.")] = "",
+    expect: Annotated[str, typer.Option(help="SEQUENCE:HASH of an entry that must be there, kept elsewhere.")] = "",
+    data_dir: DataDir = DATA,
+) -> None:
+    """Proves the audit log, or names the first broken link of each chain and ends with 1."""
+    settings = settings_for(data_dir, "database_url")
+    from backend.verify_audit import verify_audit
+
+    lines, whole = run(verify_audit(settings, slug=municipality, expect=expect))
+    print("\n".join(lines))
+    raise SystemExit(not whole)
 
 
 def main() -> None:

@@ -13,29 +13,41 @@ from backend.db import residents
 from backend.db.pool import acquire
 from backend.errors import Refusal
 from backend.messages import message
+from backend.resolvers import audit as on_audit
 
 # Fields are named like modules, and a class body would take the one for the other: hence `on_`.
+from backend.resolvers import email_codes as on_email_codes
 from backend.resolvers import follows as on_follows
 from backend.resolvers import groups as on_groups
 from backend.resolvers import ideas as on_ideas
+from backend.resolvers import invitations as on_invitations
 from backend.resolvers import leaderboards as on_leaderboards
+from backend.resolvers import logins as on_logins
 from backend.resolvers import nodes as on_nodes
 from backend.resolvers import notifications as on_notifications
+from backend.resolvers import passkeys as on_passkeys
+from backend.resolvers import personal_data as on_personal_data
 from backend.resolvers import residents as on_residents
 from backend.resolvers import responses as on_responses
 from backend.resolvers import roles as on_roles
 from backend.resolvers import sessions as on_sessions
 from backend.resolvers import votes as on_votes
+from backend.schema.audit import AuditEntryConnection
+from backend.schema.email_codes import RequestEmailCodePayload
 from backend.schema.enums import UserErrorCode
 from backend.schema.errors import UserError
 from backend.schema.follows import SetFollowPayload
 from backend.schema.groups import Group, GroupConnection, GroupPayload
 from backend.schema.idea_inputs import IdeaPayload, SetVotePayload
 from backend.schema.ideas import Idea, IdeaConnection, SimilarIdea
+from backend.schema.invitations import InvitationConnection, InvitationPayload, WithdrawInvitationPayload
 from backend.schema.leaderboards import LeaderboardConnection, LeaderboardEntry
+from backend.schema.logins import BeginLoginPayload
 from backend.schema.municipalities import Municipality, Official, municipality
 from backend.schema.nodes import Node
 from backend.schema.notifications import MarkNotificationsReadPayload, Notification
+from backend.schema.passkeys import PasskeyOptionsPayload, PasskeyPayload
+from backend.schema.personal_data import EraseAccountPayload, RequestDataExportPayload
 from backend.schema.responses import Response, ResponsePayload
 from backend.schema.roles import RolePayload, StaffConnection
 from backend.schema.scalars import SCALARS
@@ -121,8 +133,16 @@ class Query:
     contact: Official | None = strawberry.field(
         resolver=on_ideas.contact, description="Who in the municipality answers for a theme in a district."
     )
+    audit_entries: AuditEntryConnection | None = strawberry.field(
+        resolver=on_audit.audit_entries,
+        description="Acts of staff and changes of rights, newest first. Administrators only.",
+    )
     staff: StaffConnection | None = strawberry.field(
         resolver=on_roles.staff, description="Accounts with roles, oldest account first. Administrators only."
+    )
+    invitations: InvitationConnection | None = strawberry.field(
+        resolver=on_invitations.invitations,
+        description="Invitations that can still be accepted, newest first. Administrators only.",
     )
 
 
@@ -137,6 +157,31 @@ class Mutation:
         on_sessions.refresh_session,
         SessionPayload,
         "New tokens for a session; the refresh token changes with every use.",
+    )
+    request_email_code: RequestEmailCodePayload | None = mutation(
+        on_email_codes.request_email_code,
+        RequestEmailCodePayload,
+        "Mails a code and a link to sign in with. Send it with the device's token to keep what was done on the device.",
+    )
+    confirm_email_code: SessionPayload | None = mutation(
+        on_email_codes.confirm_email_code,
+        SessionPayload,
+        "Signs in with a code: raises the caller's account, joins it with the one the address belongs to, "
+        "or makes one. Needs the same account's token as the request for the code, or none as it.",
+    )
+    confirm_email_link: SessionPayload | None = mutation(
+        on_email_codes.confirm_email_link, SessionPayload, "The same with the link of the mail."
+    )
+    begin_login: BeginLoginPayload | None = mutation(
+        on_logins.begin_login,
+        BeginLoginPayload,
+        "Begins a login with a provider. Called with an access token, it raises that account; without, it finds the "
+        "person's own or makes one.",
+    )
+    complete_login: SessionPayload | None = mutation(
+        on_logins.complete_login,
+        SessionPayload,
+        "Ends a login that was begun: tokens for the person's account, and the roles that the provider tells of.",
     )
     end_session: EndSessionsPayload | None = mutation(
         on_sessions.end_session,
@@ -194,6 +239,12 @@ class Mutation:
     leave_group: GroupPayload | None = mutation(
         on_groups.leave_group, GroupPayload, "Leaves a group. The last contact can't leave a group with members."
     )
+    request_data_export: RequestDataExportPayload | None = mutation(
+        on_personal_data.request_data_export,
+        RequestDataExportPayload,
+        "Asks for a copy of everything held on the caller, once a day; it is ready within minutes, see "
+        "`Viewer.dataExports`.",
+    )
     respond_to_idea: ResponsePayload | None = mutation(
         on_responses.respond_to_idea,
         ResponsePayload,
@@ -208,6 +259,44 @@ class Mutation:
     show_idea: IdeaPayload | None = mutation(
         on_ideas.show_idea, IdeaPayload, "Shows a hidden idea again. Moderators; the reason is kept."
     )
+    begin_passkey_registration: PasskeyOptionsPayload | None = mutation(
+        on_passkeys.begin_passkey_registration,
+        PasskeyOptionsPayload,
+        "The first step to a passkey: what the browser is to make. Staff only.",
+    )
+    finish_passkey_registration: PasskeyPayload | None = mutation(
+        on_passkeys.finish_passkey_registration,
+        PasskeyPayload,
+        "The second step: from then on its owner signs in with it. Staff only.",
+    )
+    begin_passkey_login: PasskeyOptionsPayload | None = mutation(
+        on_passkeys.begin_passkey_login,
+        PasskeyOptionsPayload,
+        "The first step of signing in with a passkey: what the browser is to sign.",
+    )
+    finish_passkey_login: SessionPayload | None = mutation(
+        on_passkeys.finish_passkey_login,
+        SessionPayload,
+        "The second step: a session of the account whose passkey it is.",
+    )
+    remove_passkey: PasskeyPayload | None = mutation(
+        on_passkeys.remove_passkey, PasskeyPayload, "Takes one of the caller's passkeys away, for good."
+    )
+    invite_staff: InvitationPayload | None = mutation(
+        on_invitations.invite_staff,
+        InvitationPayload,
+        "Mails somebody a link to a role: good once, for seven days. Administrators.",
+    )
+    withdraw_invitation: WithdrawInvitationPayload | None = mutation(
+        on_invitations.withdraw_invitation,
+        WithdrawInvitationPayload,
+        "Takes an invitation back that waits. Administrators.",
+    )
+    accept_invitation: SessionPayload | None = mutation(
+        on_invitations.accept_invitation,
+        SessionPayload,
+        "Signs in by the address that was invited, and gives the role. A caller's own account isn't joined with it.",
+    )
     grant_role: RolePayload | None = mutation(
         on_roles.grant_role, RolePayload, "Gives somebody a role. Administrators; repeating it changes nothing."
     )
@@ -215,6 +304,12 @@ class Mutation:
         on_roles.revoke_role,
         RolePayload,
         "Takes a role from somebody, whoever gave it; at once, also for what they have open. Administrators.",
+    )
+    erase_account: EraseAccountPayload | None = mutation(
+        on_personal_data.erase_account,
+        EraseAccountPayload,
+        "Forgets the caller for good, within a minute, and ends all sessions now. Ideas that others voted for, own or "
+        "answered stay without author; votes stay counted.",
     )
 
 

@@ -16,11 +16,14 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from backend.api import schema
+from backend.auth.login_providers import load_login_providers
 from backend.db.migrate import pending
 from backend.db.pool import acquire, unavailable
+from backend.downloads import PATH as PERSONAL_DATA
+from backend.downloads import personal_data
 from backend.errors import HeittoError, RequestError, Unauthenticated
 from backend.gate import Gate
 from backend.graphiql import explorer, explorer_routes
@@ -28,7 +31,7 @@ from backend.logs import set_up_logs
 from backend.metrics import UNPLANNED
 from backend.public import PUBLIC_FIELDS, viewer_dependent
 from backend.realtime.redis import REDIS_FAILURES
-from backend.resolvers.access import authorize
+from backend.resolvers.access import ALONE, authorize
 from backend.services import Services, open_services
 from backend.settings import Settings, Switch, load_settings
 from backend.transport.answers import ErrorFormat
@@ -46,7 +49,15 @@ LIST_SIZES = {
     "Idea.groups": 2,
     "Idea.votesByStrength": 3,
     "Municipality.locales": 3,
+    "Municipality.loginProviders": 3,
+    "Viewer.dataExports": 1,
 }
+
+GUARDS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+)
 
 log = structlog.get_logger()
 
@@ -60,7 +71,19 @@ class Application(Starlette):
         if self.busy and scope["type"] == "http" and scope["path"] == self.busy.path:
             await self.busy.app(scope, receive, send)
         else:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, _guarded(send))
+
+
+def _guarded(send: Send) -> Send:
+    """Every answer says that it is what it is called and is for no page, unless it says something else."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            said = {name for name, _ in message["headers"]}
+            message["headers"] = [*message["headers"], *(each for each in GUARDS if each[0] not in said)]
+        await send(message)
+
+    return sending
 
 
 def translate(error: BaseException) -> RequestError | None:
@@ -82,17 +105,22 @@ def create_app(settings: Settings | None = None) -> Starlette:
         public_fields=PUBLIC_FIELDS,
         viewer_dependent=viewer_dependent,
         list_sizes=LIST_SIZES,
+        alone=ALONE,
         introspection=settings.introspection is Switch.ON,
         unplanned=lambda reason: UNPLANNED.labels(reason).inc(),
     )
     gate = Gate(settings)
-    pipeline = Pipeline(operations, gate, ErrorFormat(translate))
-    build = f"{version('heitto')} {hashlib.blake2b(schema.as_str().encode(), digest_size=8).hexdigest()}"
+    errors = ErrorFormat(translate)
+    pipeline = Pipeline(operations, gate, errors)
+    login_providers = load_login_providers(settings.login_providers_file)
+    # What answers depend on and no feed tells of: the schema, and who may vouch.
+    digest = hashlib.blake2b(schema.as_str().encode(), digest_size=8).hexdigest()
+    build = f"{version('heitto')} {digest} {login_providers.digest}"
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         del app
-        async with open_services(settings, build=build) as opened:
+        async with open_services(settings, build=build, login_providers=login_providers) as opened:
             gate.open(opened)
             opened.revocations.changed = pipeline.review
             pipeline.finished = FinishedAnswers(opened.changes, opened.answers)
@@ -106,6 +134,14 @@ def create_app(settings: Settings | None = None) -> Starlette:
     async def jwks(request: Request) -> Response:
         del request
         return _json(dict(gate.services.keys.jwks), headers={"cache-control": "public, max-age=600"})
+
+    async def login_keys(request: Request) -> Response:
+        """Ours as a client of a login provider, which registers this address."""
+        clients = gate.services.login_clients.get(request.path_params["municipality"], {})
+        client = clients.get(request.path_params["provider"])
+        if client is None:
+            return _json({"error": "no such provider"}, status=404)
+        return _json({"keys": client.public_keys()}, headers={"cache-control": "public, max-age=600"})
 
     graphql, *other_transports = graphql_routes(
         pipeline,
@@ -121,6 +157,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
             Route("/readyz", readyz),
             Route("/metrics", _metrics),
             Route("/.well-known/jwks.json", jwks),
+            Route("/.well-known/login/{municipality}/{provider}/jwks.json", login_keys),
+            Route(PERSONAL_DATA, personal_data(gate, errors), methods=["GET"]),
         ],
         middleware=[
             Middleware(

@@ -1,5 +1,8 @@
 """What the shorter commands do."""
 
+import asyncio
+import contextlib
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -11,12 +14,15 @@ from rich.progress import Progress
 from backend.auth.keys import SigningKeys, load_signing_keys
 from backend.auth.tokens import sign_access_token
 from backend.catalogues import Catalogues
-from backend.db import migrate, municipalities, residents, roles, sessions
+from backend.db import audit, migrate, municipalities, residents, roles, sessions
+from backend.db.imports import hold_ideas
 from backend.db.municipalities import Catalogue
 from backend.db.pool import Connection, open_pool, prepare_connection
 from backend.db.residents import ResidentRow
+from backend.db.votes import recount
 from backend.errors import BadUserInput, HeittoError, RequestError
 from backend.ids import parse_id
+from backend.jobs.erase import ask_erasure
 from backend.realtime.boards import Boards
 from backend.realtime.projector import Projector
 from backend.realtime.redis import open_redis
@@ -24,6 +30,7 @@ from backend.settings import Settings
 
 ROLES: Final = ("RESIDENT", "OFFICIAL", "COORDINATOR", "MODERATOR", "ADMINISTRATOR")
 STRENGTHS: Final = ("DEVICE", "EMAIL", "STRONG")
+LONGEST_STATEMENT_SECONDS: Final = 4.0  # statement_timeout of the servers is 3 s
 TITLES: Final = {
     "OFFICIAL": {"fi": "Palveluvastaava", "sv": "Serviceansvarig", "en": "Service Officer"},
     "COORDINATOR": {"fi": "Koordinaattori", "sv": "Koordinator", "en": "Coordinator"},
@@ -73,9 +80,9 @@ async def mint_tokens(
         async with conn.transaction():
             catalogue = await find_municipality(conn, slug)
             if resident:
-                ids = [_id("Resident", resident)]
+                ids = [read_id("Resident", resident)]
             else:
-                place = _id("Department", department) if department else catalogue.general_theme.department_id
+                place = read_id("Department", department) if department else catalogue.general_theme.department_id
                 ids = [
                     await _account(conn, catalogue, role=role, strength=strength, department_id=place)
                     for _ in range(count)
@@ -163,7 +170,7 @@ async def _account(conn: Connection, catalogue: Catalogue, *, role: str, strengt
     return made
 
 
-def _id(type_name: str, text: str) -> UUID:
+def read_id(type_name: str, text: str) -> UUID:
     """A uuid, given as a global id or bare."""
     try:
         return UUID(text)
@@ -176,6 +183,21 @@ def _id(type_name: str, text: str) -> UUID:
     if found != type_name:
         raise CommandError(f"not the id of a {type_name.lower()}: {text}")
     return uuid
+
+
+async def erase_accounts(settings: Settings, *, slug: str, residents: Sequence[str]) -> list[str]:
+    """Has accounts erased, all or none; a line for each."""
+    ids, lines = [read_id("Resident", each) for each in residents], []
+    conn = await connect(settings.database_url)
+    try:
+        async with conn.transaction():
+            municipality_id = (await find_municipality(conn, slug)).id
+            for id in ids:
+                asked_at = await ask_erasure(conn, municipality_id=municipality_id, resident_id=id)
+                lines.append(f"{id} {'will be erased by the worker' if asked_at else 'is nobody, or has been erased'}")
+    finally:
+        await conn.close()
+    return lines
 
 
 async def rebuild_all_leaderboards(settings: Settings) -> None:
@@ -195,3 +217,31 @@ async def rebuild_all_leaderboards(settings: Settings) -> None:
     finally:
         pool.terminate()
         await redis.aclose()
+
+
+async def set_vote_strength(settings: Settings, *, slug: str, strength: str) -> None:
+    """From which strength on votes count in a municipality; counts all of them anew. May be repeated."""
+    if strength not in STRENGTHS:
+        raise CommandError(f"--vote-strength is one of {', '.join(STRENGTHS)}")
+    conn = await connect(settings.database_url)
+    try:
+        async with conn.transaction():
+            catalogue = await find_municipality(conn, slug)
+            changed = await municipalities.set_vote_strength(conn, municipality_id=catalogue.id, strength=strength)
+            await audit.record(
+                conn,
+                municipality_id=catalogue.id,
+                actor_id=None,
+                act="VOTE_STRENGTH_SET",
+                details={"before": catalogue.vote_strength, "after": strength},
+            )
+        # A vote that was under way has counted by the old rule. After this no other will; statements end by themselves.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST_STATEMENT_SECONDS):
+                while await municipalities.seen_from_before(conn, transaction=changed):  # noqa: ASYNC110 # others' work
+                    await asyncio.sleep(0.05)
+        async with conn.transaction():
+            await hold_ideas(conn, municipality_id=catalogue.id)
+            await recount(conn, municipality_id=catalogue.id)
+    finally:
+        await conn.close()

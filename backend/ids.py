@@ -20,6 +20,9 @@ TYPES = frozenset(
         "Response",
         "Group",
         "Notification",
+        "Passkey",
+        "PasskeyChallenge",
+        "Invitation",
         "Session",
     }
 )

@@ -61,6 +61,16 @@ MESSAGES: Final[dict[str, dict[str, str]]] = {
         "sv": "Någon annan ändrade detta samtidigt, eller så pågår sändningen. Ladda om och försök sedan.",
         "en": "Somebody else changed this meanwhile, or it is still being sent. Reload, then try again.",
     },
+    "email_malformed": {
+        "fi": "Tämä ei ole sähköpostiosoite. Tarkista se, esimerkiksi nimi@esimerkki.fi.",
+        "sv": "Det här är ingen e-postadress. Kontrollera den, till exempel namn@exempel.fi.",
+        "en": "This is not an e-mail address. Check it, for example name@example.fi.",
+    },
+    "email_code_wrong": {
+        "fi": "Koodi tai linkki ei käy. Se on voinut vanheta, tai se on jo käytetty. Tarkista se tai pyydä uusi.",
+        "sv": "Koden eller länken går inte. Den kan ha gått ut eller redan använts. Kontrollera den eller be om en ny.",
+        "en": "The code or link doesn't work. It may have ended, or was used already. Check it or ask for a new one.",
+    },
     "idea_text_fixed": {
         "fi": "Ideaa on jo äänestetty, joten sen teksti ei enää muutu. Heitä muutettu ajatus uutena ideana.",
         "sv": "Idén har redan fått röster, så texten ändras inte längre. Kasta den ändrade tanken som en ny idé.",
@@ -95,6 +105,16 @@ MESSAGES: Final[dict[str, dict[str, str]]] = {
         "fi": "Voit perustaa enintään {limit} ryhmää päivässä. Jatka huomenna.",
         "sv": "Du kan grunda högst {limit} grupper om dagen. Fortsätt i morgon.",
         "en": "You can found {limit} groups a day at most. Go on tomorrow.",
+    },
+    "data_exports_per_day": {
+        "fi": "Tietosi voi pyytää kerran päivässä. Aiempi kopio on tiedoissasi.",
+        "sv": "Du kan be om dina uppgifter en gång om dagen. Den tidigare kopian finns bland dina uppgifter.",
+        "en": "You can ask for your data once a day. The earlier copy is with your account.",
+    },
+    "name_not_yours": {
+        "fi": "Kirjoita nimesi niin kuin se näkyy muille.",
+        "sv": "Skriv ditt namn så som andra ser det.",
+        "en": "Type your name as others see it.",
     },
     "idea_over": {
         "fi": "Idea on peruttu tai yhdistetty toiseen, joten siihen ei enää vastata.",
@@ -135,6 +155,36 @@ MESSAGES: Final[dict[str, dict[str, str]]] = {
         "fi": "Henkilö ei ole virassa tällä toimialalla.",
         "sv": "Personen är inte i tjänst hos den här sektorn.",
         "en": "This person holds no post in the department.",
+    },
+    "login_redirect_uri": {
+        "fi": "Tähän osoitteeseen ei voi palata kirjautumisesta. Päivitä sovellus.",
+        "sv": "Man kan inte återvända hit från inloggningen. Uppdatera appen.",
+        "en": "The login can't come back to this address. Update the app.",
+    },
+    "login_code_challenge": {
+        "fi": "Kirjautumisen tarkiste on väärää muotoa. Päivitä sovellus.",
+        "sv": "Inloggningens kontrollvärde har fel form. Uppdatera appen.",
+        "en": "The login's check value is malformed. Update the app.",
+    },
+    "login_code_or_id_token": {
+        "fi": "Kirjautumiseen tarvitaan joko koodi tai tunnistustieto, ei molempia. Päivitä sovellus.",
+        "sv": "Inloggningen behöver antingen en kod eller en ID-token, inte båda. Uppdatera appen.",
+        "en": "A login needs either a code or an ID token, not both. Update the app.",
+    },
+    "login_over": {
+        "fi": "Tämä kirjautuminen on vanhentunut tai jo käytetty. Aloita kirjautuminen alusta.",
+        "sv": "Den här inloggningen har gått ut eller redan använts. Börja om inloggningen.",
+        "en": "This login has expired or was already used. Begin the login again.",
+    },
+    "login_refused": {
+        "fi": "Tunnistuspalvelu ei vahvistanut kirjautumista. Aloita kirjautuminen alusta.",
+        "sv": "Identifieringstjänsten bekräftade inte inloggningen. Börja om inloggningen.",
+        "en": "The login service did not confirm this login. Begin the login again.",
+    },
+    "login_too_weak": {
+        "fi": "Tällä tavalla tunnistautuminen ei riitä. Valitse vahvempi tunnistustapa.",
+        "sv": "Den här identifieringen räcker inte. Välj ett starkare sätt att identifiera dig.",
+        "en": "Identifying this way is not enough. Choose a stronger way to identify yourself.",
     },
     "role_of_everybody": {
         "fi": "Asukas on jokainen, jolla on tili. Valitse muu rooli.",
@@ -190,6 +240,31 @@ MESSAGES: Final[dict[str, dict[str, str]]] = {
         "fi": "Nimi kuulostaa kunnalta tai sen työntekijältä. Valitse nimi, jota ei voi luulla kunnan omaksi.",
         "sv": "Namnet låter som kommunen eller någon som arbetar där. Välj ett som ingen kan ta för kommunens.",
         "en": "The name sounds like the municipality or its staff. Choose one that nobody takes for theirs.",
+    },
+    "passkey_refused": {
+        "fi": "Avain ei kelpaa. Yritä uudelleen tai kirjaudu muulla tavalla.",
+        "sv": "Nyckeln godkändes inte. Försök igen eller logga in på annat sätt.",
+        "en": "The passkey wasn't accepted. Try again, or sign in another way.",
+    },
+    "passkey_too_late": {
+        "fi": "Aika loppui kesken. Aloita alusta.",
+        "sv": "Tiden tog slut. Börja om.",
+        "en": "Time ran out. Start again.",
+    },
+    "passkeys_elsewhere": {
+        "fi": "Täällä ei voi käyttää avaimia. Kirjaudu muulla tavalla.",
+        "sv": "Nycklar kan inte användas här. Logga in på annat sätt.",
+        "en": "Passkeys can't be used here. Sign in another way.",
+    },
+    "passkeys_most": {
+        "fi": "Avaimia voi olla enintään {limit}. Poista ensin jokin.",
+        "sv": "Du kan ha högst {limit} nycklar. Ta först bort någon.",
+        "en": "You can have {limit} passkeys at most. Remove one first.",
+    },
+    "invitation_gone": {
+        "fi": "Kutsu ei ole enää voimassa. Pyydä uutta.",
+        "sv": "Inbjudan gäller inte längre. Be om en ny.",
+        "en": "The invitation is no longer good. Ask for a new one.",
     },
 }
 

@@ -15,5 +15,6 @@ PUBLIC_ANSWERS = Counter(
     ["how"],
 )
 BOARD_REBUILDS = Counter("heitto_board_rebuilds", "Boards of a municipality made anew")
+LOGINS = Counter("heitto_logins", "Logins with a provider, by how they ended", ["provider", "outcome"])
 UNPLANNED = Counter("heitto_graphql_unplanned", "Operations left to graphql-core to execute", ["reason"])
 REFUSED_ACTS = Counter("heitto_refused_acts", "Acts of a kind that came too often", ["kind"])

@@ -23,7 +23,8 @@ SHARED: Final = _fields(
         "Author": "id displayName",
         "Followable": "id",
         "Municipality": "id slug name population timeZone locales voteStrength reactionDays answerDays coordinator "
-        "districts themes departments",
+        "loginProviders districts themes departments",
+        "LoginProvider": "id name serves highestStrength",
         "District": "id name",
         "Theme": "id name department",
         "Department": "id name officials",
@@ -55,20 +56,28 @@ ASKED_ONCE: Final = _fields({"Query": "similarIdeas", "SimilarIdea": "similarity
 # What differs between viewers, or is there for some of them alone.
 VIEWERS: Final = _fields(
     {
-        "Query": "viewer staff",
+        "Query": "viewer staff invitations auditEntries",
+        "AuditEntry": "sequence at act details hash actor subjectId",
+        "AuditEntryConnection": _PAGE,
+        "AuditEntryEdge": _ROW,
+        "DataExport": "id status requestedAt readyAt expiresAt downloadPath",
         "Followable": "viewerFollows",
         "Idea": "viewerVote viewerFollows submittedBy hiddenReason",
         "Vote": "castAt strength counts",
         "Group": "members viewerRole",
         "GroupMemberConnection": _PAGE,
         "GroupMemberEdge": f"{_ROW} role joinedAt",
-        "Viewer": "resident locale strength roles official groups ideas votes follows notifications unreadCount "
-        "sessions",
+        "Viewer": "resident locale strength roles emails official groups ideas votes follows notifications unreadCount "
+        "sessions passkeys dataExports",
         "Session": "id method deviceName createdAt lastUsedAt expiresAt isCurrent",
         "SessionConnection": _PAGE,
         "SessionEdge": _ROW,
         "FollowConnection": _PAGE,
         "FollowEdge": f"{_ROW} followedAt",
+        "Passkey": "id name createdAt lastUsedAt",
+        "Invitation": "id email role official createdAt expiresAt invitedBy",
+        "InvitationConnection": _PAGE,
+        "InvitationEdge": _ROW,
         "StaffConnection": _PAGE,
         "StaffEdge": _ROW,
         "StaffMember": "resident strength roles official",

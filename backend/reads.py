@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from backend.db import follows, groups, ideas, notifications, responses, sessions
+from backend.db import follows, groups, ideas, notifications, residents, responses, sessions
 from backend.db.boards import Board
 from backend.db.follows import MarkRow
 from backend.db.groups import GroupRow, MemberRow
@@ -61,6 +61,14 @@ class Reads:
     async def _read_viewer_marks(self, idea_ids: list[UUID]) -> list[MarkRow]:
         async with acquire(self._context.pool) as conn:
             return await follows.viewer_marks(conn, **self._context.own, idea_ids=idea_ids)
+
+    async def names(self, ids: Iterable[UUID | None]) -> dict[UUID, str]:
+        """Of residents; not of those who were forgotten."""
+        wanted = _keys(ids)
+        if not wanted:
+            return {}
+        async with acquire(self._context.pool) as conn:
+            return await residents.display_names(conn, municipality_id=self._context.municipality_id, ids=wanted)
 
     async def groups(self, ids: Iterable[UUID | None]) -> dict[UUID, GroupRow]:
         wanted = _keys(ids)

@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 
+from backend.auth.identity import identity_key
 from backend.auth.keys import SigningKeys, load_signing_keys
+from backend.auth.login_providers import LoginProviders
+from backend.auth.oidc import OpenIdClient, clients_of
 from backend.catalogues import Catalogues
 from backend.cursors import Cursors
 from backend.db.pool import Pool, open_pool
@@ -46,10 +49,12 @@ class Services:
     revocations: Revocations
     limiter: RateLimiter
     allowances: Allowances
+    identity_key: bytes = field(repr=False)
+    login_clients: Mapping[str, Mapping[str, OpenIdClient]]
 
 
 @contextlib.asynccontextmanager
-async def open_services(settings: Settings, *, build: str) -> AsyncIterator[Services]:
+async def open_services(settings: Settings, *, build: str, login_providers: LoginProviders) -> AsyncIterator[Services]:
     """`build` tells this program from others that use the same Redis.
 
     Connects to PostgreSQL and, when first used, to Redis; keeps boards and subscribers up to date meanwhile."""
@@ -80,6 +85,8 @@ async def open_services(settings: Settings, *, build: str) -> AsyncIterator[Serv
         revocations=Revocations(background, redis, hub.revocations),
         limiter=RateLimiter(redis, enabled=settings.rate_limits is Switch.ON),
         allowances=Allowances(redis, secret=secret, enabled=settings.rate_limits is Switch.ON),
+        identity_key=identity_key(settings),
+        login_clients=clients_of(login_providers),
     )
     try:
         revocations = services.revocations
@@ -92,5 +99,8 @@ async def open_services(settings: Settings, *, build: str) -> AsyncIterator[Serv
                 async with asyncio.timeout(5):
                     await each.close()
             each.terminate()
+        for of_one in services.login_clients.values():
+            for client in of_one.values():
+                await client.http.aclose()
         await redis.aclose()
         await listener.aclose()

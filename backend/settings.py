@@ -9,6 +9,9 @@ from typing import Annotated
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+# WebAuthn needs TLS, but for the machine's own pages.
+_ORIGIN = re.compile(r"https://[a-z0-9.-]+(:\d+)?|http://localhost(:\d+)?")
+
 
 class Switch(StrEnum):
     ON = "on"
@@ -45,6 +48,9 @@ class Settings(BaseSettings):
     signing_key_file: Path | None = Field(
         None, description="PEM file with the Ed25519 or P-256 key that signs access tokens"
     )
+    login_providers_file: Path | None = Field(
+        None, description="TOML file of the OpenID Providers that residents and staff log in with"
+    )
     token_issuer: str = Field("heitto", min_length=1, description="`iss` of our access tokens")
     default_municipality: str = Field("", description="slug used when a request names no municipality")
     allowed_hosts: Annotated[dict[str, str], NoDecode] = Field(
@@ -56,12 +62,22 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="addresses or networks whose `X-Forwarded-For` is believed, comma-separated"
     )
+    passkey_origins: Annotated[dict[str, str], NoDecode] = Field(
+        default_factory=dict,
+        description="origins of pages on which a municipality's staff use passkeys: "
+        "`https://osallistu.ilola.example=ilola,…`; its `allowed_hosts` where left out",
+    )
     rate_limits: Switch = Field(Switch.ON, description="`off` only for load tests")
     introspection: Switch = Field(Switch.ON, description="`off` hides the schema and suggestions in errors")
     graphiql: Switch = Field(Switch.ON, description="the explorer page for browsers at GET /graphql")
     log_format: LogFormat = Field(LogFormat.CONSOLE, description="`console` or `json`")
     log_level: str = Field(
         "info", pattern="^(debug|info|warning|error)$", description="least severe level that is logged"
+    )
+    export_days: int = Field(7, ge=1, le=90, description="days for which a copy of somebody's data can be downloaded")
+    notification_days: int = Field(365, ge=1, description="days after which notifications are removed")
+    inactive_account_days: int = Field(
+        730, ge=30, description="days after which accounts of devices that can't be used any more are erased"
     )
     database_pool: int = Field(8, ge=2, le=100, description="PostgreSQL connections per process")
     smtp_url: SecretStr = Field(
@@ -101,6 +117,21 @@ class Settings(BaseSettings):
         if any(len(pair) != 2 or not all(pair) for pair in pairs):
             raise ValueError("write host=municipality pairs, separated by commas")
         return {host.lower(): slug for host, slug in pairs}
+
+    @field_validator("passkey_origins", mode="before")
+    @classmethod
+    def _origins(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [part.strip().rpartition("=") for part in value.split(",") if part.strip()]
+        if any(not _ORIGIN.fullmatch(origin) or not slug for origin, _, slug in pairs):
+            raise ValueError("write origin=municipality pairs, separated by commas; an origin is https://host[:port]")
+        return {origin: slug for origin, _, slug in pairs}
+
+    def passkey_origins_of(self, slug: str) -> frozenset[str]:
+        if self.passkey_origins:
+            return frozenset(origin for origin, of in self.passkey_origins.items() if of == slug)
+        return frozenset(f"https://{host}" for host, of in self.allowed_hosts.items() if of == slug)
 
     @field_validator("secret_key", "identity_key")
     @classmethod

@@ -30,6 +30,7 @@ Path: TypeAlias = tuple[str | int, ...]
 
 # What valid text is where any text won't do.
 TEXTS = {"text": "Penkki puistoon", "search": "penkki", "title": "Lisää penkkejä", "body": "Niille voi istua."}
+TEXTS |= {"email": "aino@example.fi"}
 ROOTS = {"Query": "query", "Mutation": "mutation", "Subscription": "subscription"}
 
 

@@ -128,15 +128,18 @@ async def conn(database_url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.R
 
 
 @pytest.fixture
-def settings(servers: Servers, database_url: str, redis_url: str) -> Settings:
+def settings(servers: Servers, database_url: str, redis_url: str, tmp_path: Path) -> Settings:
     return load_settings(
         database_url=database_url,
         redis_url=redis_url,
         secret_key=secret_key(servers.folder.path),
         signing_key_file=signing_key_file(servers.folder.path),
         default_municipality=SLUG,
+        passkey_origins={f"https://{slug}.example": slug for slug in (SLUG, OTHER)},
         rate_limits="off",
         log_level="error",
+        mail_folder=tmp_path / "mail",
+        mail_link="https://app.ilola.example/open",
     )
 
 

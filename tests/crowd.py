@@ -99,12 +99,20 @@ WITH few_member AS (
   CROSS JOIN (SELECT id FROM officials WHERE municipality_id = $1 ORDER BY id LIMIT 1) AS o
   CROSS JOIN LATERAL generate_series(1, CASE WHEN idea.n <= 20 THEN 1 ELSE 20 END)
   RETURNING id, idea_id
+), identity AS (
+  INSERT INTO identities (municipality_id, kind, subject_hash, resident_id, email)
+  SELECT $1, 'EMAIL', sha256(n::text::bytea), ($2::uuid[])[CASE WHEN n = 0 THEN 1 ELSE 2 END], n || '@example.fi'
+  FROM generate_series(0, 20) AS n
 ), notification AS (
   INSERT INTO notifications (municipality_id, resident_id, event_id, kind, idea_id, response_id)
   SELECT DISTINCT ON (r.idea_id) $1::uuid, ($2::uuid[])[CASE WHEN i.n = 1 THEN 1 ELSE 2 END], r.id,
     'RESPONSE'::notification_kind, r.idea_id, r.id
   FROM response AS r JOIN unnest($4::uuid[]) WITH ORDINALITY AS i (id, n) ON i.id = r.idea_id
   WHERE i.n = 1 OR i.n > 20
+), passkey AS (
+  INSERT INTO passkeys (municipality_id, resident_id, credential_hash, public_key, sign_count, name)
+  SELECT $1, ($2::uuid[])[CASE WHEN n = 1 THEN 1 ELSE 2 END], sha256(n::text::bytea), '', 0, 'P' || n
+  FROM generate_series(1, 21) AS n
 ), session AS (
   INSERT INTO sessions (municipality_id, resident_id, head_hash, refreshed_at, expires_at)
   SELECT $1, ($2::uuid[])[2], '', now(), now() + interval '90 days' FROM generate_series(1, 20)
@@ -113,6 +121,17 @@ INSERT INTO resident_roles (municipality_id, resident_id, role)
 SELECT $1, ($2::uuid[])[n], role::role FROM (VALUES (1, 'OFFICIAL'), (2, 'OFFICIAL'), (2, 'COORDINATOR'),
   (2, 'MODERATOR'), (2, 'ADMINISTRATOR')) AS v (n, role)
 UNION ALL SELECT $1, unnest(($2::uuid[])[3:20]), 'MODERATOR'
+"""
+
+
+# $2 people: copies of somebody's data.
+PAPERS = """
+INSERT INTO data_exports (municipality_id, resident_id, secret_hash)
+SELECT $1, ($2::uuid[])[CASE WHEN n = 1 THEN 1 ELSE 2 END], sha256(n::text::bytea) FROM generate_series(1, 21) AS n
+"""
+# An entry of each of $2 people.
+AUDIT = """
+SELECT append_audit_entry($1, id, 'DONE', id, '{}') FROM unnest($2::uuid[]) AS id
 """
 
 
@@ -133,6 +152,8 @@ async def gather_crowd(conn: "asyncpg.Connection[asyncpg.Record]", municipality_
     people, departments, groups = await ids(PEOPLE), await ids(OFFICES), await ids(GROUPS)
     ideas = await ids(IDEAS, people, groups)
     await conn.execute(BONDS, municipality_id, people, groups, ideas)
+    await conn.execute(PAPERS, municipality_id, people)
+    await conn.execute(AUDIT, municipality_id, people)
     few = {"Department": departments[:20], "Group": groups[:20], "Idea": ideas[:20], "Municipality": [municipality_id]}
     many = {"Department": departments[20:], "Group": groups[20:40], "Idea": ideas[20:40]}
     many["Municipality"] = few["Municipality"]

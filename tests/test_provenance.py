@@ -38,10 +38,36 @@ NEVER_PUBLIC = {
         "raise_resident",
         "revive_resident",
     },
-    "municipalities": {"slugs", "catalogue", "sender"},  # the catalogue's version is in every key
-    "notifications": {"notify_followers", "id_of_now", "mark_notifications_read"},
+    "invitations": {
+        "add_invitation",
+        "invitation",
+        "spend_invitation",
+        "withdraw_invitation",
+        "withdraw_invitations_of",
+        "prune_invitations",
+    },
+    "municipalities": {
+        "slugs",
+        "catalogue",
+        "sender",
+        "set_vote_strength",
+        "seen_from_before",
+        "add_municipality",
+        "new_ids",
+        "add_offices",
+    },  # the catalogue's version is in every key
+    "notifications": {"notify_followers", "id_of_now", "mark_notifications_read", "prune_notifications"},
     "residents": {"register_resident", "roles", "seat_official", "update_profile"},
     "roles": {"lock_account", "grant_role", "revoke_role", "lock_administrators", "lock_official", "acts_already"},
+    "passkeys": {
+        "add_challenge",
+        "take_challenge",
+        "prune_challenges",
+        "add_passkey",
+        "credential",
+        "use_passkey",
+        "remove_passkey",
+    },
     "responses": {"acting_official", "respond_to_idea"},
     "sessions": {
         "start_session",
@@ -62,6 +88,7 @@ NEVER_PUBLIC = {
 NEVER_PUBLIC_MODULES = {
     "audit",
     "boards",
+    "email_codes",
     "idempotency",
     "imports",
     "joins",

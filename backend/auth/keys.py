@@ -29,7 +29,7 @@ from backend.settings import SettingsError
 PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey
 PublicKey = Ed25519PublicKey | EllipticCurvePublicKey
 
-_PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----", re.DOTALL)
+PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +49,7 @@ def load_signing_keys(path: Path) -> SigningKeys:
     To rotate, put the new key first; take the old one out a token's lifetime later. Raises SettingsError.
     """
     try:
-        blocks = [match.group() for match in _PEM_BLOCK.finditer(path.read_bytes())]
+        blocks = [match.group() for match in PEM_BLOCK.finditer(path.read_bytes())]
     except OSError as error:
         raise _refused(path, error.strerror or "can't be read") from None
     if not blocks:

@@ -21,7 +21,11 @@ MOVES: Final[Mapping[str, str]] = {
     "notifications.resident_id": "move_notifications",
     "sessions.resident_id": "move_sessions",
     "identities.resident_id": "move_identities",
+    "email_challenges.resident_id": "move_email_challenges",
     "resident_roles.resident_id": "move_roles",
+    "passkeys.resident_id": "move_passkeys",
+    "passkey_challenges.resident_id": "move_passkey_challenges",
+    "invitations.invited_by_id": "move_invitations",
     "residents.joined_into_id": "",  # a chain is followed to its end
     "moderations.moderator_id": "",  # append-only
     "imported_voters.resident_id": "",  # known to their import only: nobody signs in as one
@@ -34,6 +38,10 @@ _IN_ORDER: Final = (
     "move_idempotency_keys",
     "move_sessions",
     "move_identities",
+    "move_email_challenges",
+    "move_passkeys",
+    "move_passkey_challenges",
+    "move_invitations",
 )
 
 

@@ -1,7 +1,7 @@
 """A municipality and its offices: small, seldom changed, so read whole and kept by `catalogues.py`."""
 
 import hashlib
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from functools import cached_property
@@ -187,3 +187,47 @@ async def catalogue(conn: Connection, municipality_id: UUID) -> Catalogue | None
             {(a, b, c): post for a, b, c, post in (uuids(v, 0, 1, 2, 3) for v in row["responsibilities"])}
         ),
     )
+
+
+async def set_vote_strength(conn: Connection, *, municipality_id: UUID, strength: str) -> int:
+    """The transaction's number, for `seen_from_before`; tallies need a recount once nobody does."""
+    number: int = await conn.fetchval(SQL["set_vote_strength"], municipality_id, strength)
+    return number
+
+
+async def seen_from_before(conn: Connection, *, transaction: int) -> bool:
+    """Whether a statement under way began before that transaction was over."""
+    found: bool = await conn.fetchval(SQL["seen_from_before"], transaction)
+    return found
+
+
+async def add_municipality(
+    conn: Connection,
+    *,
+    slug: str,
+    names: Names,
+    population: int,
+    time_zone: str,
+    locales: Sequence[str],
+    vote_strength: str,
+    reaction_days: int,
+    answer_days: int,
+) -> UUID:
+    """Raises UniqueViolationError `municipalities_slug_key`."""
+    terms = (slug, dict(names), population, time_zone, locales, vote_strength, reaction_days, answer_days)
+    made: UUID = await conn.fetchval(SQL["add_municipality"], *terms)
+    return made
+
+
+async def new_ids(conn: Connection, count: int) -> list[UUID]:
+    return [row[0] for row in await conn.fetch(SQL["new_ids"], count)]
+
+
+async def add_offices(
+    conn: Connection, table: str, *, municipality_id: UUID, rows: Sequence[Mapping[str, object]]
+) -> None:
+    """Copies rows, alike in their columns, into one of the tables of offices."""
+    if rows:
+        columns = tuple(rows[0])
+        records = [(municipality_id, *(row[column] for column in columns)) for row in rows]
+        await conn.copy_records_to_table(table, records=records, columns=("municipality_id", *columns))

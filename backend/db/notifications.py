@@ -8,7 +8,7 @@ from uuid import UUID
 
 from backend.cursors import Place
 from backend.db.pages import Page, PageRequest, page
-from backend.db.pool import Connection
+from backend.db.pool import LONG_SECONDS, Connection
 from backend.db.statements import statements
 from backend.provenance import note_private
 
@@ -104,3 +104,9 @@ async def mark_notifications_read(conn: Connection, *, municipality_id: UUID, re
     """Whether `up_to` is one of the resident's; where not, nothing was changed."""
     found: bool = await conn.fetchval(SQL["mark_notifications_read"], municipality_id, resident_id, up_to)
     return found
+
+
+async def prune_notifications(conn: Connection, *, days: int, limit: int) -> int:
+    """Forgets some of those that are older; how many."""
+    done = await conn.execute(SQL["prune_notifications"], days, limit, timeout=LONG_SECONDS)
+    return int(done.split()[-1])

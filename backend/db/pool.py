@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import asyncpg
 import orjson
 
+from backend.db.statements import statements
 from backend.errors import RequestError, Unavailable
 
 if TYPE_CHECKING:
@@ -19,9 +20,14 @@ else:
     Connection = asyncpg.Connection
     Pool = asyncpg.Pool
 
+# Failures are logged, and PostgreSQL's DETAIL quotes what stands in the row ("Failing row contains …").
+asyncpg.PostgresError.__str__ = Exception.__str__  # type: ignore[method-assign] # there is no other way to leave it out
+
+SQL = statements("pool")
 ACQUIRE_SECONDS = 1.0
 # And when PostgreSQL hangs, ACQUIRE_SECONDS more until asyncpg gives up on the cancelled query.
 COMMAND_SECONDS = 2.0
+LONG_SECONDS = 60.0
 SERVER_SETTINGS = {
     "application_name": "heitto",
     "timezone": "UTC",
@@ -109,6 +115,11 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     """A transaction of READ COMMITTED on a connection of its own; commits at the end."""
     async with acquire(pool) as conn, conn.transaction():
         yield conn
+
+
+async def take_time(conn: Connection) -> None:
+    """Until the transaction ends a statement may take LONG_SECONDS; it is given that as its `timeout` too."""
+    await conn.execute(SQL["take_time"])
 
 
 def unavailable(error: BaseException) -> RequestError | None:

@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 
 from backend.cursors import Place
-from backend.db import audit, revocations
+from backend.db import audit, invitations, revocations
 from backend.db.pages import Page, PageRequest, page
 from backend.db.pool import Connection
 from backend.db.statements import statements
@@ -101,6 +101,8 @@ async def revoke_role(
     if not rows:
         return False
     await conn.execute(SQL["leave_post"], municipality_id, resident_id)
+    if role == "ADMINISTRATOR":
+        await invitations.withdraw_invitations_of(conn, municipality_id=municipality_id, inviter_id=resident_id)
     await revocations.reopen(conn, municipality_id=municipality_id, resident_id=resident_id)
     await audit.record(
         conn,
@@ -111,6 +113,16 @@ async def revoke_role(
         details={"role": role, "sources": sorted(row[0] for row in rows)},
     )
     return True
+
+
+async def roles_of_source(conn: Connection, *, municipality_id: UUID, resident_id: UUID, source: str) -> frozenset[str]:
+    return frozenset(row[0] for row in await conn.fetch(SQL["roles_of_source"], municipality_id, resident_id, source))
+
+
+async def official_by_email(conn: Connection, *, municipality_id: UUID, email: str) -> UUID | None:
+    """Who holds a post now and has that address at work; None where it is several's."""
+    found: UUID | None = await conn.fetchval(SQL["official_by_email"], municipality_id, email)
+    return found
 
 
 async def lock_administrators(conn: Connection, *, municipality_id: UUID) -> set[UUID]:

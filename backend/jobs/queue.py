@@ -42,9 +42,15 @@ log = structlog.get_logger()
 
 
 async def enqueue(conn: Connection, name: str, payload: Payload, *, after: timedelta = AT_ONCE) -> None:
-    """Lets a worker run job `name` once the transaction of `conn` is committed, and not otherwise."""
+    """Lets a worker run job `name` once the transaction of `conn` is committed, and not otherwise; `after` that long
+    at the earliest."""
     # By our own statement: pgqueuer's writes jsonb as text, but the connections of our pool take Python objects for it.
     await conn.execute(SQL["enqueue"], name, orjson.dumps(payload, default=str), after)
+
+
+async def prune_log(conn: Connection) -> None:
+    """Forgets what became of jobs long ago."""
+    await conn.execute(SQL["prune_log"])
 
 
 async def work(

@@ -6,6 +6,7 @@ Sent at least once. A repeat is the same to the byte, Message-ID and all, so tha
 import asyncio
 import base64
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parseaddr
 from typing import Final
@@ -18,8 +19,8 @@ from backend.db import municipalities
 from backend.db.pool import Connection
 from backend.errors import Unavailable
 from backend.jobs.queue import Chore, Job, Payload, enqueue
-from backend.mail.addresses import mail_address
-from backend.mail.folder import prune_mails, write_mail
+from backend.mail.addresses import BadAddress, mail_address
+from backend.mail.folder import forget_mails, prune_mails, write_mail
 from backend.mail.message import compose, mail_locale
 from backend.mail.sealing import NotSealedByUs, seal, unseal
 from backend.mail.smtp import Delayed, Refused, Server, deliver, parse_smtp_url
@@ -121,6 +122,13 @@ def _server(settings: Settings) -> Server | None:
         return parse_smtp_url(url) if url else None
     except ValueError as error:
         raise SettingsError(f"HEITTO_SMTP_URL: {error}") from None
+
+
+async def forget_mails_to(settings: Settings, address: str) -> None:
+    """Removes what was written to an address, where mails are files. What lies in the queue is sealed, and ends."""
+    if settings.mail_folder:
+        with suppress(BadAddress):  # nothing was ever written to one
+            await asyncio.to_thread(forget_mails, settings.mail_folder, settings.secret_key, address)
 
 
 def pruning(settings: Settings) -> Chore:

@@ -10,7 +10,17 @@ import structlog
 
 from backend.catalogues import Catalogues
 from backend.db.pool import open_pool
-from backend.jobs import join_again, notify_followers, prune, queue, send_mail, trending
+from backend.jobs import (
+    audit_heads,
+    erase,
+    export_data,
+    join_again,
+    notify_followers,
+    prune,
+    queue,
+    send_mail,
+    trending,
+)
 from backend.realtime.background import running
 from backend.realtime.boards import Boards
 from backend.realtime.projector import Projector
@@ -62,8 +72,16 @@ async def _work(settings: Settings, redis: Client, stopping: asyncio.Event) -> N
                     notify_followers.NAME: notify_followers.notify_followers(pool, redis),
                     join_again.NAME: join_again.join_again(pool),
                     send_mail.NAME: send_mail.sending(settings),
+                    erase.NAME: erase.erase(pool, settings),
+                    export_data.NAME: export_data.export_data(pool, settings),
                 },
-                hourly={"prune": prune.prune(pool), "prune_mails": send_mail.pruning(settings)},
+                hourly={
+                    "prune": prune.prune(pool),
+                    "prune_notifications": prune.prune_old_notifications(pool, settings),
+                    "prune_mails": send_mail.pruning(settings),
+                    "erase_idle_devices": prune.erase_idle_devices(pool, settings),
+                    "audit_heads": audit_heads.log_heads(pool),
+                },
                 every_minute={"trending": trending.prepare(pool)},
                 stopping=stopping,
             )

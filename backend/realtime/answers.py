@@ -25,7 +25,7 @@ from backend.transport.finished import Key
 
 READ_SECONDS: Final = 0.02
 AVOID_SECONDS: Final = 1.0
-KEPT_SECONDS: Final = 120  # hygiene alone: entries end by what changes
+KEPT_SECONDS: Final = 30  # entries end by what changes; but what was forgotten is to be nowhere within a minute
 LARGEST_BODY: Final = 128 * 1024
 LARGEST_SHARE: Final = 16 * 1024 * 1024  # bytes one process writes in KEPT_SECONDS
 WRITES_AT_ONCE: Final = 32

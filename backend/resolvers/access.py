@@ -31,11 +31,18 @@ POLICIES: Final[Mapping[str, Mapping[str, Policy]]] = {
         "similarIdeas": Policy.ANYBODY,
         "groups": Policy.ANYBODY,
         "contact": Policy.ANYBODY,
+        "auditEntries": Policy.ADMINISTRATORS,
         "staff": Policy.ADMINISTRATORS,
+        "invitations": Policy.ADMINISTRATORS,
     },
     "mutation": {
         "registerDevice": Policy.ANYBODY,
         "refreshSession": Policy.ANYBODY,
+        "requestEmailCode": Policy.ANYBODY,
+        "confirmEmailCode": Policy.ANYBODY,
+        "confirmEmailLink": Policy.ANYBODY,
+        "beginLogin": Policy.ANYBODY,
+        "completeLogin": Policy.ANYBODY,
         "endSession": Policy.SIGNED_IN,
         "endAllSessions": Policy.SIGNED_IN,
         "submitIdea": Policy.SIGNED_IN,
@@ -49,9 +56,19 @@ POLICIES: Final[Mapping[str, Mapping[str, Policy]]] = {
         "joinGroup": Policy.SIGNED_IN,
         "approveMember": Policy.SIGNED_IN,
         "leaveGroup": Policy.SIGNED_IN,
+        "requestDataExport": Policy.SIGNED_IN,
+        "eraseAccount": Policy.SIGNED_IN,
         "respondToIdea": Policy.OFFICIALS,
         "hideIdea": Policy.MODERATORS,
         "showIdea": Policy.MODERATORS,
+        "beginPasskeyRegistration": Policy.STAFF,
+        "finishPasskeyRegistration": Policy.STAFF,
+        "beginPasskeyLogin": Policy.ANYBODY,
+        "finishPasskeyLogin": Policy.ANYBODY,
+        "removePasskey": Policy.SIGNED_IN,
+        "inviteStaff": Policy.ADMINISTRATORS,
+        "withdrawInvitation": Policy.ADMINISTRATORS,
+        "acceptInvitation": Policy.ANYBODY,
         "grantRole": Policy.ADMINISTRATORS,
         "revokeRole": Policy.ADMINISTRATORS,
     },
@@ -61,6 +78,8 @@ POLICIES: Final[Mapping[str, Mapping[str, Policy]]] = {
         "notificationReceived": Policy.SIGNED_IN,
     },
 }
+# At most once in a document (promise E2): what makes accounts, and what a guess could be tried at.
+ALONE: Final = frozenset({"registerDevice", "refreshSession"})
 _INTROSPECTION: Final = frozenset({"__schema", "__type", "__typename"})
 
 

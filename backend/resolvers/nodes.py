@@ -45,6 +45,8 @@ async def nodes(
     found: dict[tuple[str, UUID], Node] = {}
     for type_name in dict.fromkeys(item[0] for item in wanted if item):
         uuids = list(dict.fromkeys(item[1] for item in wanted if item and item[0] == type_name))
+        if type_name not in _READERS:
+            continue  # an id of something that is read in another way
         made = await _READERS[type_name](info, uuids)
         found.update({(type_name, uuid): each for uuid, each in zip(uuids, made, strict=True) if each})
     return [found.get(item) if item else None for item in wanted]

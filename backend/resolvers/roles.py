@@ -55,6 +55,7 @@ async def grant_role(info: Info, input: GrantRoleInput) -> RolePayload:
             source=db.ADMINISTRATOR,
             actor_id=context.viewer.id,
         )
+    await context.services.revocations.announce(context.municipality_id, wait=resident_id != context.viewer.id)
     return await _payload(context, resident_id)
 
 
@@ -114,6 +115,7 @@ async def revoke_role(info: Info, input: RevokeRoleInput) -> RolePayload:
             role=input.role,
             actor_id=context.viewer.id,
         )
+    await context.services.revocations.announce(context.municipality_id, wait=resident_id != context.viewer.id)
     return await _payload(context, resident_id)
 
 

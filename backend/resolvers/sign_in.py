@@ -43,26 +43,23 @@ async def sign_in(
     locale: str,
     display_name: str | None = None,
     device_name: str | None = None,
-    before: Callable[[Connection], Awaitable[None]] | None = None,
     then: Callable[[Connection, UUID], Awaitable[None]] | None = None,
 ) -> SessionPayload:
     """A session of the person who holds `identities`, all of them proven just now by one login, at least one.
 
     With a token in the request its account is raised, or joined with the one the identities belong to; else the
-    account of the identities, or a new one. `before` may spend what the login proved itself by, and refuse; `then`
-    is given the account's id, before its roles are read. Both are in the transaction of everything else, and are
-    called again where it is tried again. `display_name` is for an account that is new, or comes back after erasure;
-    `method` is a `session_method` of the database.
+    account of the identities, or a new one. `then` is given the account's id before its roles are read, in the same
+    transaction, and again where that is tried again: it may grant roles, or use up what the login was proven by, and
+    whatever it raises takes everything back. `display_name` is for an account that is new, or comes back after
+    erasure; `method` is a `session_method` of the database.
 
-    Raises what `before` and `then` raise, and Unavailable.
+    Raises what `then` raises, and Unavailable.
     """
     for _ in range(TRIES):
         try:
             async with transaction(context.pool) as conn:
-                if before:
-                    await before(conn)
                 name = display_name or made_up_name(locale)
-                account_id = await _account(
+                account_id, joined = await _account(
                     context, conn, identities=identities, strength=strength, name=name, locale=locale
                 )
                 if then:
@@ -73,17 +70,20 @@ async def sign_in(
                 started = await start(context, conn, resident_id=account_id, method=method, device_name=device_name)
         except _TRY_AGAIN:
             continue
+        if joined:  # without waiting: a socket of the joined account must get this answer before it is closed
+            await context.services.revocations.announce(context.municipality_id, wait=False)
         return session_payload(context, row, started)
     raise Unavailable
 
 
 async def _account(
     context: Context, conn: Connection, *, identities: Sequence[Identity], strength: Strength, name: str, locale: str
-) -> UUID:
-    """The account that is signed in to, with everything proven by it now. Raises _Moved."""
+) -> tuple[UUID, bool]:
+    """The account that is signed in to, with everything proven by it now; whether others were joined into it. Raises
+    _Moved."""
     municipality_id = context.municipality_id
     owners = await db.accounts_of(conn, municipality_id=municipality_id, identities=identities)
-    caller_id = await _caller_id(context, conn)
+    caller_id = await caller_account(context, conn)
     held = await db.hold_accounts(
         conn, municipality_id=municipality_id, ids={*owners.values(), *([caller_id] if caller_id else [])}
     )
@@ -109,11 +109,11 @@ async def _account(
     )
     if added != len(identities) - foreign:
         raise _Moved
-    return account_id
+    return account_id, bool(decision.joined)
 
 
-async def _caller_id(context: Context, conn: Connection) -> UUID | None:
-    """The account of the request's token. A token that has not yet been called back may be of a joined one."""
+async def caller_account(context: Context, conn: Connection) -> UUID | None:
+    """The account of the request's token: a token that has not yet been called back may be of a joined one."""
     if context.viewer.resident_id is None:
         return None
     return await db.final_account(conn, municipality_id=context.municipality_id, id=context.viewer.resident_id)

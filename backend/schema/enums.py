@@ -61,6 +61,18 @@ _enum(
 )
 
 
+class LoginAudience(StrEnum):
+    RESIDENTS = "RESIDENTS"
+    STAFF = "STAFF"
+
+
+_enum(
+    LoginAudience,
+    "Whom a way to log in is for.",
+    {"RESIDENTS": "Everybody.", "STAFF": "Who works for the municipality; it may give roles."},
+)
+
+
 class SessionMethod(StrEnum):
     DEVICE = "DEVICE"
     EMAIL = "EMAIL"
@@ -168,6 +180,23 @@ _enum(
     NotificationKind,
     "What happened.",
     {"RESPONSE": "The municipality responded.", "STATUS_CHANGED": "The idea has a new status."},
+)
+
+
+class DataExportStatus(StrEnum):
+    PENDING = "PENDING"
+    READY = "READY"
+    EXPIRED = "EXPIRED"
+
+
+_enum(
+    DataExportStatus,
+    "How far a copy of somebody's data is.",
+    {
+        "PENDING": "It is being made.",
+        "READY": "It can be downloaded, once.",
+        "EXPIRED": "It was downloaded, or not in time: ask for a new one.",
+    },
 )
 
 

@@ -9,6 +9,7 @@ from backend.context import Info
 from backend.db.municipalities import Catalogue, DepartmentRow, DistrictRow, OfficialRow, ThemeRow
 from backend.fields import field
 from backend.schema.enums import IdentityStrength
+from backend.schema.logins import LoginProvider, login_provider
 from backend.schema.nodes import Node, node_id
 from backend.schema.scalars import Locale
 
@@ -72,6 +73,11 @@ class Municipality(Node):
     @field("Answers for what nobody else answers for.")
     def coordinator(self, info: Info) -> Official:
         return official(info, self.row.coordinator)
+
+    @field("With whom one can log in, in the municipality's order. At most 20.")
+    def login_providers(self, info: Info) -> list[LoginProvider]:
+        clients = info.context.services.login_clients.get(self.row.slug, {})
+        return [login_provider(info, client.provider) for client in clients.values()]
 
     @field("In the municipality's order. At most 200.")
     def districts(self, info: Info) -> list[District]:

@@ -6,7 +6,7 @@ from uuid import UUID
 import strawberry
 
 from backend.context import Info
-from backend.db import follows, groups, ideas, notifications, sessions
+from backend.db import data_exports, follows, groups, ideas, identities, notifications, passkeys, sessions
 from backend.db.ideas import IdeaFilter
 from backend.db.pool import acquire
 from backend.db.residents import ResidentRow
@@ -19,6 +19,8 @@ from backend.schema.ideas import IdeaConnection, idea_connection
 from backend.schema.municipalities import Official, official
 from backend.schema.notifications import NotificationConnection, notification_connection
 from backend.schema.pages import After, First, page_request
+from backend.schema.passkeys import Passkey, passkey
+from backend.schema.personal_data import DataExport
 from backend.schema.residents import Resident, resident
 from backend.schema.scalars import Locale
 from backend.schema.session_list import SessionConnection, session_connection
@@ -34,12 +36,22 @@ class Viewer:
     strength: IdentityStrength = strawberry.field(description="How well the caller is identified.")
     roles: list[Role] = strawberry.field(description="What the caller may do.")
 
+    @field("Addresses the caller was identified by, for their own eyes.")
+    async def emails(self, info: Info) -> list[str]:
+        async with acquire(info.context.pool) as conn:
+            return await identities.emails(conn, **self._own(info))
+
     @field("The post the caller holds; null for everybody but officials.")
     async def official(self, info: Info) -> Official | None:
         if self.row.official_id is None:
             return None
         row = await info.context.official(self.row.official_id)
         return official(info, row) if row else None
+
+    @field("By what the caller signs in, oldest first. At most 20; staff alone get them.")
+    async def passkeys(self, info: Info) -> list[Passkey]:
+        async with acquire(info.context.pool) as conn:
+            return [passkey(row) for row in await passkeys.passkeys_of(conn, **self._own(info))]
 
     @field("Groups the caller is in or asked to join, the newest group first.")
     async def groups(self, info: Info, first: First = None, after: After = None) -> GroupConnection | None:
@@ -91,6 +103,12 @@ class Viewer:
         async with acquire(info.context.pool) as conn:
             page = await sessions.session_page(conn, **self._own(info), request=request)
         return session_connection(page, binding)
+
+    @field("Copies of everything held on the caller that were asked for lately, newest first. At most 30.")
+    async def data_exports(self, info: Info) -> list[DataExport]:
+        async with acquire(info.context.pool) as conn:
+            rows = await data_exports.exports_of(conn, **self._own(info), limit=data_exports.MOST_KEPT)
+        return [DataExport(row=row, municipality_id=info.context.municipality_id) for row in rows]
 
     def _own(self, info: Info) -> dict[str, UUID]:
         return {"municipality_id": info.context.municipality_id, "resident_id": self.row.id}

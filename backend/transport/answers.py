@@ -15,6 +15,7 @@ from backend.planned import ArgumentError
 
 MAX_ERRORS = 5
 MAX_MESSAGE = 300
+MAX_LOCATIONS = 5  # of one error
 INTERNAL_MESSAGE = "Something went wrong on our side. The request id helps us find out what."
 
 Translate = Callable[[BaseException], RequestError | None]
@@ -165,7 +166,7 @@ def _located(error: GraphQLError, known: RequestError) -> GraphQLFormattedError:
     if isinstance(known, InvalidDocument):
         formatted["message"] = _cut(error.message)
     if error.locations:
-        formatted["locations"] = [location.formatted for location in error.locations]
+        formatted["locations"] = [location.formatted for location in error.locations[:MAX_LOCATIONS]]
     if error.path:
         formatted["path"] = error.path
     return formatted

@@ -165,6 +165,9 @@ def read_parameters(parameters: Mapping[str, str]) -> Payload:
 
 
 def query_parameters(scope: Scope) -> dict[str, str]:
+    """Raises TooLarge, BadUserInput."""
+    if len(scope["query_string"]) > MAX_BODY:
+        raise TooLarge(f"A query string may have {MAX_BODY // 1024} kB.")
     try:
         pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=10)
     except ValueError:

@@ -21,6 +21,7 @@ from graphql import (
     InlineFragmentNode,
     IntValueNode,
     ListValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
@@ -53,13 +54,14 @@ class Limits:
     number_digits: int = 20
     root_fields: int = 10
     root_mutations: int = 4
+    list_items: int = 100  # of a list that is written out
     aliases: int = 15
     recursion: int = 3  # of one field name on a path
-    selections: int = 2_000  # after expansion; no screen comes near
-    overlaps: int = 3_000  # pairs of equal response names that validation compares, about 5 microseconds each
+    selections: int = 1_000  # of a document, after expansion; no screen comes near
+    overlaps: int = 3_000  # likewise: pairs of equal response names that validation compares, about 5 microseconds each
     nesting: int = 60  # of fields and fragments together: Python's stack
     introspection_depth: int = 20  # the standard query has 15
-    introspection_cost: int = 500
+    introspection_cost: int = 1_000
     page: int = 20
     page_max: int = 100
     list_size: int = 10  # of plain lists that `list_sizes` doesn't name
@@ -81,8 +83,6 @@ class Measure:
     root_fields: list[str] = field(default_factory=list)
     depth: int = 0
     aliases: int = 0
-    selections: int = 0
-    overlaps: int = 0
     viewer_dependent: bool = False
     terms: dict[tuple[Factor, ...], int] = field(default_factory=dict)
 
@@ -104,14 +104,24 @@ def check_affordable(measure: Measure, variables: Mapping[str, object], limits: 
     return cost
 
 
+@dataclass(slots=True)
+class _Spent:
+    """By the whole document: ten operations and fifty fragments together are no more work than one may be."""
+
+    selections: int = 0
+    overlaps: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Ruler:
-    """Measures documents of one schema. `list_sizes` bounds plain lists by "Type.field"."""
+    """Measures documents of one schema. `list_sizes` bounds plain lists by "Type.field", `alone` names root fields that
+    a document may have once: guesses are not to come by the dozen."""
 
     schema: GraphQLSchema
     limits: Limits
     list_sizes: Mapping[str, int]
     viewer_dependent: Callable[[str, str], bool]
+    alone: frozenset[str] = frozenset()
 
     def measure(self, document: DocumentNode) -> list[tuple[OperationDefinitionNode, Measure]]:
         """Each operation with its measure. Raises QueryTooComplex."""
@@ -121,15 +131,20 @@ class Ruler:
         _at_most(self.limits.fragments, len(fragments), "fragments")
         by_name = {fragment.name.value: fragment for fragment in fragments}
         reached: set[int] = set()
-        measured = [(node, self._operation(node, by_name, reached)) for node in operations]
+        spent = _Spent()
+        measured = [(node, self._operation(node, by_name, reached, spent)) for node in operations]
         for fragment in fragments:  # validation reads the unused and the doubly named as well
             if id(fragment) not in reached:
-                walk = _Walk(self, by_name, reached, {}, OperationType.QUERY)
+                walk = _Walk(self, by_name, reached, spent, {}, OperationType.QUERY)
                 walk.fragment(fragment, _Place(None, (fragment.name.value,), ((), 1), None, {}))
         return measured
 
     def _operation(
-        self, node: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode], reached: set[int]
+        self,
+        node: OperationDefinitionNode,
+        fragments: Mapping[str, FragmentDefinitionNode],
+        reached: set[int],
+        spent: _Spent,
     ) -> Measure:
         definitions = node.variable_definitions or ()
         _at_most(self.limits.variables, len(definitions), "variables")
@@ -138,7 +153,9 @@ class Ruler:
             for definition in definitions
             if definition.default_value
         }
-        walk = _Walk(self, fragments, reached, defaults, node.operation)
+        for value in defaults.values():
+            _check_lists(value, self.limits)
+        walk = _Walk(self, fragments, reached, spent, defaults, node.operation)
         walk.selections(node.selection_set, _Place(self.schema.get_root_type(node.operation), (), ((), 1), None, {}))
         return walk.found
 
@@ -166,6 +183,7 @@ class _Walk:
     ruler: Ruler
     fragments: Mapping[str, FragmentDefinitionNode]
     reached: set[int]
+    spent: _Spent
     defaults: Mapping[str, ValueNode]
     kind: OperationType
     found: Measure = field(default_factory=Measure)
@@ -177,8 +195,8 @@ class _Walk:
         self.nesting += 1
         _at_most(limits.nesting, self.nesting, "levels of fields and fragments")
         for selection in selection_set.selections:
-            self.found.selections += 1
-            _at_most(limits.selections, self.found.selections, "selections")
+            self.spent.selections += 1
+            _at_most(limits.selections, self.spent.selections, "selections")
             if isinstance(selection, FieldNode):
                 self.field(selection, place)
             elif isinstance(selection, InlineFragmentNode):
@@ -223,9 +241,11 @@ class _Walk:
 
     def count(self, node: FieldNode, path: tuple[str, ...], seen: _Seen) -> None:
         found, limits = self.found, self.ruler.limits
-        found.overlaps += seen.times
+        self.spent.overlaps += seen.times
         seen.times += 1
-        _at_most(limits.overlaps, found.overlaps, "repetitions of selections")
+        _at_most(limits.overlaps, self.spent.overlaps, "repetitions of selections")
+        for argument in node.arguments or ():
+            _check_lists(argument.value, limits)
         if node.alias:
             found.aliases += 1
             _at_most(limits.aliases, found.aliases, "aliases")
@@ -233,6 +253,8 @@ class _Walk:
             found.root_fields.append(path[0])
             mutating = self.kind is OperationType.MUTATION
             _at_most(limits.root_mutations if mutating else limits.root_fields, len(found.root_fields), "root fields")
+            if path[0] in self.ruler.alone or path[0] == "__schema":  # whose answer is 100 kB
+                _at_most(1, found.root_fields.count(path[0]), f"times `{path[0]}`")
         if path[0] in INTROSPECTION:
             _at_most(limits.introspection_depth, len(path), "levels deep")
         else:
@@ -276,6 +298,16 @@ def _size(value: object, default: int, limits: Limits) -> int:
     if isinstance(value, (int, float)):  # 20.0 is an Int as well
         return min(max(int(value), 0), limits.page_max)
     return min(len(value), limits.page_max) if isinstance(value, list) else default
+
+
+def _check_lists(value: ValueNode, limits: Limits) -> None:
+    if isinstance(value, ListValueNode):
+        _at_most(limits.list_items, len(value.values), "items in a list")
+        for item in value.values:
+            _check_lists(item, limits)
+    elif isinstance(value, ObjectValueNode):
+        for each in value.fields:
+            _check_lists(each.value, limits)
 
 
 def _at_most(limit: int, found: int, what: str) -> None:

@@ -83,8 +83,9 @@ class Prepared:
 @dataclass(slots=True)
 class Operations:
     """`public_fields`: root fields of Query that are the same for everyone, as long as nothing that is
-    `viewer_dependent(type, field)` is selected. `list_sizes`: bounds of plain lists, by "Type.field". `unplanned` is
-    told why graphql-core is to execute an operation instead of its plan.
+    `viewer_dependent(type, field)` is selected. `list_sizes`: bounds of plain lists, by "Type.field". `alone`:
+    root fields that may stand once in a document. `unplanned` is told why graphql-core is to execute an operation
+    instead of its plan.
     """
 
     schema: Schema
@@ -92,6 +93,7 @@ class Operations:
     public_fields: frozenset[str] = frozenset()
     viewer_dependent: Callable[[str, str], bool] = lambda type_name, field_name: False
     list_sizes: Mapping[str, int] = field(default_factory=dict)
+    alone: frozenset[str] = frozenset()
     introspection: bool = True
     limits: Limits = field(default_factory=Limits)
     unplanned: Callable[[str], None] = lambda reason: None
@@ -102,7 +104,7 @@ class Operations:
 
     def __post_init__(self) -> None:
         self._core = self.schema._schema  # strawberry gives no public way to the schema that graphql-core runs
-        self._ruler = Ruler(self._core, self.limits, self.list_sizes, self.viewer_dependent)
+        self._ruler = Ruler(self._core, self.limits, self.list_sizes, self.viewer_dependent, self.alone)
         self._known = _Known()
         self._planner = Planner(
             self._core,

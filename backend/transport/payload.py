@@ -11,6 +11,8 @@ import orjson
 from backend.errors import BadUserInput
 
 MAX_JSON_DEPTH = 32
+MAX_LIST = 100  # items; no input takes more
+MAX_VALUES = 1_000  # in variables, used or not: each is looked at
 KEYS = frozenset({"query", "variables", "operationName", "extensions"})
 
 # PostgreSQL stores no NUL, UTF-8 has no lone surrogates, and non-characters are not for interchange (Unicode 23.7).
@@ -41,10 +43,10 @@ def read_body_payload(body: bytes) -> Payload:
 
 
 def _surely_storable(body: bytes) -> bool:
-    """Whether no text in it can be one that can't be stored, and none is nested too deep: true of nearly every body,
-    and found out in less time than by looking at each text. JSON itself has no NUL, infinity or surrogate unescaped."""
-    shallow = body.count(b"{") + body.count(b"[") <= MAX_JSON_DEPTH
-    return shallow and (body.isascii() or not _HIGH.search(body)) and b"\\u" not in body
+    """Whether no text in it can be one that can't be stored, and nothing is nested too deep or too long: true of nearly
+    every body, and found out in less time than by looking at each. JSON has no NUL, infinity or surrogate unescaped."""
+    small = body.count(b"{") + body.count(b"[") <= MAX_JSON_DEPTH and body.count(b",") < MAX_LIST
+    return small and (body.isascii() or not _HIGH.search(body)) and b"\\u" not in body
 
 
 def read_payload(value: object, *, storable: bool = False) -> Payload:
@@ -66,27 +68,39 @@ def read_payload(value: object, *, storable: bool = False) -> Payload:
         raise BadUserInput("`extensions` must be an object.")
     if variables and not storable:
         check_values(variables, "variables")
+    if extensions and not storable:
+        check_values(extensions, "extensions")
     if operation_name and not storable:
         check_text(operation_name, "operationName")
     return Payload(query, variables or {}, operation_name or None)
 
 
-def check_values(value: object, path: str = "", depth: int = 1) -> None:
-    """Raises BadUserInput naming the path, e.g. `variables.input.title`."""
+def check_values(value: object, path: str = "", depth: int = 1) -> int:
+    """How many values there are. Raises BadUserInput naming the path, e.g. `variables.input.title`."""
+    found = 1
     if isinstance(value, str):
         check_text(value, path)
-    elif isinstance(value, (dict, list)):
-        if depth > MAX_JSON_DEPTH:
-            raise BadUserInput(f"JSON may be nested {MAX_JSON_DEPTH} levels deep.")
-        if isinstance(value, dict):
-            for key, item in value.items():
-                check_text(key, f"{path}, a key")
-                check_values(item, f"{path}.{key}" if path else key, depth + 1)
-        else:
-            for index, item in enumerate(value):
-                check_values(item, f"{path}.{index}", depth + 1)
+    elif isinstance(value, dict):
+        _check_size(len(value), MAX_VALUES, path, depth)
+        for key, item in value.items():
+            check_text(key, f"{path}, a key")
+            found += check_values(item, f"{path}.{key}" if path else key, depth + 1)
+    elif isinstance(value, list):
+        _check_size(len(value), MAX_LIST, path, depth)
+        for index, item in enumerate(value):
+            found += check_values(item, f"{path}.{index}", depth + 1)
     elif isinstance(value, float) and not isfinite(value):
         raise BadUserInput(f"`{_cut(path)}` is not a number.")
+    if found > MAX_VALUES:
+        raise BadUserInput(f"`{_cut(path)}` has more than {MAX_VALUES:,} values.")
+    return found
+
+
+def _check_size(length: int, most: int, path: str, depth: int) -> None:
+    if depth > MAX_JSON_DEPTH:
+        raise BadUserInput(f"JSON may be nested {MAX_JSON_DEPTH} levels deep.")
+    if length > most:
+        raise BadUserInput(f"`{_cut(path)}` has {length:,} items, at most {most:,} are allowed.")
 
 
 def check_text(text: str, path: str) -> None:

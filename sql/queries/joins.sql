@@ -86,15 +86,28 @@ ON CONFLICT DO NOTHING;
 -- Other devices go on: their next refresh is of the account that stays.
 UPDATE sessions SET resident_id = $3 WHERE municipality_id = $1 AND resident_id = $2;
 
+-- name: move_email_challenges
+-- A code that was on its way for the joined account is for the one that stays.
+UPDATE email_challenges SET resident_id = $3 WHERE municipality_id = $1 AND resident_id = $2;
+
+-- name: move_passkeys
+UPDATE passkeys SET resident_id = $3 WHERE municipality_id = $1 AND resident_id = $2;
+
+-- name: move_passkey_challenges
+UPDATE passkey_challenges SET resident_id = $3 WHERE municipality_id = $1 AND resident_id = $2;
+
+-- name: move_invitations
+UPDATE invitations SET invited_by_id = $3 WHERE municipality_id = $1 AND invited_by_id = $2;
+
 -- name: move_identities
 UPDATE identities SET resident_id = $3 WHERE municipality_id = $1 AND resident_id = $2;
 
 -- name: move_roles
 WITH gone AS (
-  DELETE FROM resident_roles WHERE municipality_id = $1 AND resident_id = $2 RETURNING municipality_id, role, source
+  DELETE FROM resident_roles WHERE municipality_id = $1 AND resident_id = $2 RETURNING municipality_id, role, source, granted_at
 ), kept AS (
-  INSERT INTO resident_roles (municipality_id, resident_id, role, source)
-  SELECT municipality_id, $3, role, source FROM gone
+  INSERT INTO resident_roles (municipality_id, resident_id, role, source, granted_at)
+  SELECT municipality_id, $3, role, source, granted_at FROM gone
   ON CONFLICT DO NOTHING
 )
 SELECT DISTINCT role::text FROM gone ORDER BY 1;

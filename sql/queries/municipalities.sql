@@ -24,3 +24,26 @@ WHERE m.id = $1;
 -- name: municipality_sender
 -- What a mail of the municipality says of it.
 SELECT names, locales, time_zone FROM municipalities WHERE id = $1;
+
+-- name: set_vote_strength
+-- From which strength on votes count. Tallies need a recount afterwards. Gives the transaction's number.
+UPDATE municipalities SET vote_strength = $2::identity_strength WHERE id = $1
+RETURNING pg_current_xact_id()::text::bigint;
+
+-- name: seen_from_before
+-- Whether somebody still reads the database as it was before transaction $1, which is over.
+SELECT EXISTS (
+  SELECT FROM pg_stat_activity
+  WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+    AND age(backend_xmin) >= age($1::bigint::text::xid8::xid)
+);
+
+-- name: add_municipality
+-- A municipality that has no offices yet.
+INSERT INTO municipalities (slug, names, population, time_zone, locales, vote_strength, reaction_days, answer_days)
+VALUES ($1, $2, $3, $4, $5, $6::identity_strength, $7, $8)
+RETURNING id;
+
+-- name: new_ids
+-- Ids for rows to come, in the order of their age.
+SELECT uuidv7() FROM generate_series(1, $1);

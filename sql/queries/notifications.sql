@@ -45,6 +45,12 @@ SELECT {notification_columns} FROM notifications AS n
 WHERE n.municipality_id = $1 AND n.resident_id = $2 AND n.id >= $3
 ORDER BY n.id;
 
+-- name: prune_notifications
+-- Forgets up to $2 of what people were told more than $1 days ago.
+DELETE FROM notifications WHERE (municipality_id, resident_id, id) IN (
+  SELECT municipality_id, resident_id, id FROM notifications WHERE id < uuidv7(make_interval(days => -$1::integer)) LIMIT $2
+);
+
 -- name: id_of_now
 -- An id as PostgreSQL makes them at this moment.
 SELECT uuidv7();

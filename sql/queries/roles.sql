@@ -17,6 +17,16 @@ DELETE FROM resident_roles
 WHERE municipality_id = $1 AND resident_id = $2 AND role = $3::role AND ($4::text IS NULL OR source = $4)
 RETURNING source;
 
+-- name: roles_of_source
+-- What a source has said of an account.
+SELECT role::text FROM resident_roles WHERE municipality_id = $1 AND resident_id = $2 AND source = $3;
+
+-- name: official_by_email
+-- The one post-holder of now with an address at work; no row where there is none, and where there are several.
+SELECT (array_agg(id))[1] FROM officials
+WHERE municipality_id = $1 AND lower(email) = lower($2) AND ended_at IS NULL
+HAVING count(*) = 1;
+
 -- name: lock_administrators
 -- Who administers a municipality, locked until the transaction ends, so that two can't take the role from each other.
 SELECT a.resident_id

@@ -54,7 +54,8 @@ async def test_a_class_registers_at_once_and_a_farm_of_accounts_does_not(api: Ap
     for each in sent[:60]:
         assert (await api.data(DEVICE, each))["registerDevice"]["accessToken"]
     [error] = (await api.post(DEVICE, sent[60])).json()["errors"]
-    assert (error["extensions"]["code"], error["extensions"]["retryAfter"]) == ("RATE_LIMITED", 30)
+    assert error["extensions"]["code"] == "RATE_LIMITED"
+    assert 0 < error["extensions"]["retryAfter"] <= 30
     assert await api.conn.fetchval("SELECT count(*) FROM residents") == before + 60
     assert (await api.data(DEVICE, sent[0]))["registerDevice"]["accessToken"]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,8 +22,7 @@ from backend.db.pool import Connection
 from backend.demo.load import SLUG
 from backend.errors import Unavailable
 from backend.jobs import queue
-from backend.jobs.send_mail import NAME, pruning, send_mail, sending
-from backend.mail.folder import forget_mails
+from backend.jobs.send_mail import NAME, forget_mails_to, pruning, send_mail, sending
 from backend.mail.smtp import Delayed
 from backend.settings import Settings
 
@@ -65,11 +65,12 @@ class Sink:
 
 
 @asynccontextmanager
-async def smtp_server(sink: Sink, **options: object) -> AsyncIterator[Sink]:
+async def smtp_server(sink: Sink, tls: ssl.SSLContext | None = None, **options: object) -> AsyncIterator[Sink]:
     server = await asyncio.get_running_loop().create_server(
         lambda: smtp.SMTP(sink, **options),  # type: ignore[arg-type] # aiosmtpd's own options
         "127.0.0.1",
         sink.port,
+        ssl=tls,
     )
     sink.port = server.sockets[0].getsockname()[1]
     try:
@@ -79,7 +80,8 @@ async def smtp_server(sink: Sink, **options: object) -> AsyncIterator[Sink]:
 
 
 def mailing(settings: Settings, **changed: object) -> Settings:
-    given = {"mail_from": "noreply@ilola.example", "mail_link": "https://app.ilola.example/open", **changed}
+    given: dict[str, object] = {"mail_from": "noreply@ilola.example", "mail_link": "https://app.ilola.example/open"}
+    given |= {"mail_folder": None, **changed}
     return settings.model_copy(update=Settings(**given).model_dump(include=set(given)))  # type: ignore[arg-type] # checked there
 
 
@@ -153,7 +155,7 @@ async def test_what_is_rolled_back_sends_nothing(conn: Connection, settings: Set
 
 async def test_without_mail_set_up_whoever_needs_it_is_told(conn: Connection, settings: Settings) -> None:
     with pytest.raises(Unavailable, match="can't send mail"):
-        await enqueue(conn, settings)
+        await enqueue(conn, settings.model_copy(update={"mail_folder": None}))
     assert await conn.fetch(PAYLOADS) == []
 
 
@@ -267,8 +269,11 @@ async def test_files_are_private_found_by_recipient_and_removed(
     assert (file.stat().st_mode & 0o777, folder.stat().st_mode & 0o777) == (0o600, 0o700)
     assert "kanarialintu" not in file.name
     assert CODE in message_from_bytes(file.read_bytes(), policy=SMTP).get_content()
-    assert forget_mails(folder, writes.secret_key, "eino@example.org") == 0
-    assert forget_mails(folder, writes.secret_key, TO.upper()) == 1
+    for other in ("eino@example.org", "no address", "*"):
+        await forget_mails_to(writes, other)
+    assert files(folder) == [file]
+    await forget_mails_to(settings, TO)  # mails are no files there
+    await forget_mails_to(writes, TO.upper())
     assert files(folder) == []
 
 
