@@ -74,6 +74,7 @@ class Gate:
                 await revocations.verify()
             if revocations.revoked(claims.session_id, claims.resident_id):
                 raise Unauthenticated
+        since = revocations.sequence
         slug = (
             municipality
             or self._settings.allowed_hosts.get((host or "").lower())
@@ -87,14 +88,9 @@ class Gate:
         if claims and claims.municipality != slug:
             raise WrongMunicipality
         catalogue = await self.services.catalogues.get(municipality_id)
-        since = revocations.sequence
-        viewer = await self._viewer(claims, municipality_id)
-        while claims and revocations.roles_changed(claims.resident_id, since):  # told while they were read
-            since = revocations.sequence
-            viewer = await self._viewer(claims, municipality_id)
         return Caller(
             catalogue,
-            viewer,
+            await self._viewer(claims, municipality_id),
             best_locale(accept_language, catalogue.locales),
             caller_network(peer, forwarded_for or "", trusted=self._proxies),
             claims.expires_at if claims else None,
@@ -156,8 +152,7 @@ class Gate:
         return self._connections.hold(kind, whose, signed_in=caller.signed_in)
 
     def context(self, caller: gate.Caller, request_id: str, *, live: bool = False) -> Context:
-        """Raises Unauthenticated once the token has ended or was called back, Unavailable where nobody knows that, and
-        where it was given to a caller of other roles: until the stream or socket is ended, nothing more is sent."""
+        """Raises Unauthenticated once the token has ended or was called back, Unavailable where nobody knows that."""
         assert isinstance(caller, Caller)  # noqa: S101 # likewise
         if caller.expires_at is not None:
             if caller.expires_at + LEEWAY_SECONDS < time.time():
@@ -169,10 +164,8 @@ class Gate:
         return Context(self.services, caller.catalogue, caller.viewer, caller.locale, request_id, caller.network, live)
 
     def _check(self, caller: Caller) -> None:
-        ending = self.ending(caller)
-        if ending is gate.Ending.FORBIDDEN:
+        # Not for other roles: a request has just been admitted with those of now, and what is open ends by itself.
+        if self.ending(caller) is gate.Ending.FORBIDDEN:
             raise Unauthenticated
-        if ending is gate.Ending.RECONNECT:
-            raise Unavailable("Your roles have changed. Try again.")
         if self.services.revocations.stale:
             raise Unavailable
