@@ -162,7 +162,7 @@ def token(
     department: Annotated[
         str, typer.Option(help="Id of an official's department; the general theme's by default.")
     ] = "",
-    ttl: Annotated[int, typer.Option(min=1, help="How long it is good, in seconds.")] = 86_400,
+    ttl: Annotated[int, typer.Option(min=1, max=31_622_400, help="How long it is good, in seconds.")] = 86_400,
     data_dir: DataDir = DATA,
 ) -> None:
     """Makes a resident, or an official with a post, and prints an access token. Needs the signing key."""

@@ -166,6 +166,11 @@ MESSAGES: Final[dict[str, dict[str, str]]] = {
         "sv": "Inloggningens kontrollvärde har fel form. Uppdatera appen.",
         "en": "The login's check value is malformed. Update the app.",
     },
+    "login_code_verifier": {
+        "fi": "Kirjautumisen vahvistusarvo on väärää muotoa. Päivitä sovellus.",
+        "sv": "Inloggningens verifieringsvärde har fel form. Uppdatera appen.",
+        "en": "The login's verifier is malformed. Update the app.",
+    },
     "login_code_or_id_token": {
         "fi": "Kirjautumiseen tarvitaan joko koodi tai tunnistustieto, ei molempia. Päivitä sovellus.",
         "sv": "Inloggningen behöver antingen en kod eller en ID-token, inte båda. Uppdatera appen.",

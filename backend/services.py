@@ -89,9 +89,8 @@ async def open_services(settings: Settings, *, build: str, login_providers: Logi
         login_clients=clients_of(login_providers),
     )
     try:
-        revocations = services.revocations
-        async with running(projector.run(), projector.upkeep(), hub.run(), changes.run(), revocations.run()):
-            await revocations.look()  # before anybody is served; without PostgreSQL nobody who signed in is
+        loops = projector.run(), projector.upkeep(), hub.run(), changes.run(), services.revocations.run()
+        async with running(*loops):
             yield services
     finally:
         for each in (pool, background):

@@ -170,6 +170,11 @@ class Settings(BaseSettings):
             raise ValueError("must start with https:// and have no #")
         return value
 
+    @field_validator("login_providers_file", mode="before")
+    @classmethod
+    def _none(cls, value: object) -> object:
+        return value or None
+
     @field_validator("redis_url")
     @classmethod
     def _redis_scheme(cls, value: str) -> str:

@@ -27,7 +27,7 @@ from bench.transports import TRANSPORTS, expected, send
 
 MOST_MS: Final = 50.0
 MOST_GROWTH_MB: Final = 300.0  # promise E1
-RUNS: Final = 7
+RUNS: Final = 5
 
 
 def main() -> int:

@@ -99,6 +99,16 @@ ATTACKS: Final[tuple[Attack, ...]] = (
         promise="e2",
     ),
     Attack(
+        "a code guessed twice",
+        COMPLEX,
+        "mutation {"
+        + " ".join(
+            f'a{n}: confirmEmailCode(input: {{challengeId: "x", code: "12345{n}"}}) {{ accessToken }}' for n in range(2)
+        )
+        + "}",
+        promise="e2",
+    ),
+    Attack(
         "the names of all fields, misspelt",
         COMPLEX,
         "{ municipality { " + " ".join(f"viewersFolows{n}s" for n in range(1_200)) + " } }",

@@ -31,6 +31,8 @@ Path: TypeAlias = tuple[str | int, ...]
 # What valid text is where any text won't do.
 TEXTS = {"text": "Penkki puistoon", "search": "penkki", "title": "Lisää penkkejä", "body": "Niille voi istua."}
 TEXTS |= {"email": "aino@example.fi"}
+# What a valid call takes beside what the schema requires: one of several.
+NEEDED = {"CompleteLoginInput": ("code",)}
 ROOTS = {"Query": "query", "Mutation": "mutation", "Subscription": "subscription"}
 
 
@@ -134,8 +136,10 @@ def example(type_: GraphQLInputType, name: str, ids: Mapping[str, str]) -> Any: 
     if is_list_type(inner):
         return [example(inner.of_type, name, ids)]
     if is_input_object_type(inner):
-        required = {n: field for n, field in inner.fields.items() if is_required_input_field(field)}
-        return {n: example(field.type, n, ids) for n, field in required.items()}
+        needed = NEEDED.get(inner.name, ())
+        required = {n: field for n, field in inner.fields.items() if is_required_input_field(field) or n in needed}
+        named = {n: f"{inner.name}.{n}" if f"{inner.name}.{n}" in ids else n for n in required}
+        return {n: example(field.type, named[n], ids) for n, field in required.items()}
     if is_enum_type(inner):
         return ids.get(name) or next(iter(inner.values))
     scalar = get_named_type(inner).name

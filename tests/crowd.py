@@ -109,6 +109,12 @@ WITH few_member AS (
     'RESPONSE'::notification_kind, r.idea_id, r.id
   FROM response AS r JOIN unnest($4::uuid[]) WITH ORDINALITY AS i (id, n) ON i.id = r.idea_id
   WHERE i.n = 1 OR i.n > 20
+), invitation AS (
+  INSERT INTO invitations (municipality_id, secret_hash, email, role, official_id, source, invited_by_id, expires_at)
+  SELECT $1, sha256(n::text::bytea), n || '@example.fi', 'OFFICIAL', o.id, 'ADMINISTRATOR', ($2::uuid[])[2],
+    now() + interval '7 days'
+  FROM generate_series(1, 20) AS n
+  CROSS JOIN (SELECT id FROM officials WHERE municipality_id = $1 ORDER BY id LIMIT 1) AS o
 ), passkey AS (
   INSERT INTO passkeys (municipality_id, resident_id, credential_hash, public_key, sign_count, name)
   SELECT $1, ($2::uuid[])[CASE WHEN n = 1 THEN 1 ELSE 2 END], sha256(n::text::bytea), '', 0, 'P' || n

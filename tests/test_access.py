@@ -11,9 +11,11 @@ from backend.db.audit import record
 from backend.demo.load import SLUG
 from backend.ids import global_id, parse_id
 from backend.resolvers.access import POLICIES, Policy
+from tests.api.test_invitations import mailed
 from tests.authenticator import Authenticator
 from tests.conftest import Api
 from tests.contents import contents_apart
+from tests.login.idp import LOA2, REDIRECT, Idp, Person
 from tests.mails import code_mails
 from tests.schema_walk import root_fields
 
@@ -42,6 +44,8 @@ MUTATIONS = {
     #                        ano res aut mem con off str coo mod adm
     "registerDevice": "       +   +   +   +   +   +   +   +   +   +",
     "refreshSession": "       +   +   +   +   +   +   +   +   +   +",
+    "beginLogin": "           +   +   +   +   +   +   +   +   +   +",
+    "completeLogin": "        +   +   +   +   +   +   +   +   +   +",
     "requestEmailCode": "     +   +   +   +   +   +   +   +   +   +",
     "confirmEmailCode": "     +   +   +   +   +   +   +   +   +   +",
     "confirmEmailLink": "     +   +   +   +   +   +   +   +   +   +",
@@ -74,6 +78,9 @@ MUTATIONS = {
     "beginPasskeyLogin": "    +   +   +   +   +   +   +   +   +   +",
     "finishPasskeyLogin": "   +   +   +   +   +   +   +   +   +   +",
     "removePasskey": "        U   ?   ?   ?   ?   +   +   +   +   +",
+    "inviteStaff": "          U   F   F   F   F   F   F   F   F   +",
+    "withdrawInvitation": "   U   F   F   F   F   F   F   F   F   +",
+    "acceptInvitation": "     +   +   +   +   +   +   +   +   +   +",
     "grantRole": "            U   F   F   F   F   F   F   F   F   +",
     "revokeRole": "           U   F   F   F   F   F   F   F   F   +",
     "requestDataExport": "    U   +   +   +   +   +   +   +   +   +",
@@ -147,6 +154,7 @@ SIGHTS = {
     "municipality": "                        +   +   +   +   +   +   +   +   +   +",
     "groups": "                              +   +   +   +   +   +   +   +   +   +",
     "contact": "                             +   +   +   +   +   +   +   +   +   +",
+    "invitations": "                         U   F   F   F   F   F   F   F   F   +",
     "auditEntries": "                        U   F   F   F   F   F   F   F   F   +",
     "staff": "                               U   F   F   F   F   F   F   F   F   +",
 }
@@ -172,6 +180,7 @@ class People:
     """EVERYBODY with a token, and a group of two that the applicant asked to join."""
 
     api: Api
+    idp: Idp
     slug: str
     tokens: dict[str, str] = field(default_factory=dict)
     ids: dict[str, UUID] = field(default_factory=dict)
@@ -271,16 +280,16 @@ class People:
         if name == "refreshSession":
             session = await self.api.mutate("registerDevice", {"locale": "fi", **key}, "refreshToken")
             return {"refreshToken": session["refreshToken"]}
+        if name == "completeLogin":
+            await self.idp.person(f"{actor} {uuid4()}", acr=LOA2)
+            return await Person(self.api, self.idp).code(token=self.tokens.get(actor, ""), municipality=self.slug)
         if name == "endSession":
             return {"sessionId": await self.session(self.whose(operation, actor))}
         if name in {"joinGroup", "leaveGroup", "approveMember"}:
             whom = {"residentId": global_id("Resident", self.ids["applicant"])} if name == "approveMember" else {}
             return {"groupId": await self.new_group(all_contacts=name == "leaveGroup"), **whom}
-        if "Email" in name or "Passkey" in name:
-            return await (self.email_input if "Email" in name else self.passkey_input)(name, actor)
-        if name in {"grantRole", "revokeRole"}:
-            role = "RESIDENT" if name == "grantRole" else "MODERATOR"
-            return {"residentId": await self.newcomer(role), "role": "MODERATOR"}
+        if name.endswith(("Staff", "Invitation", "Role")) or "Passkey" in name or "Email" in name:
+            return await self._of_accounts(name, actor)
         group = {"groupId": self.group} if "group" in operation else {}
         alone: dict[str, Json] = {
             "registerDevice": {"locale": "fi", **key},
@@ -288,29 +297,34 @@ class People:
             "updateProfile": {"displayName": f"Nimi {uuid4()}"},
             "createGroup": {"displayName": "Naapurit", "kind": "INFORMAL", **key},
             "endAllSessions": {},
+            "beginLogin": {"providerId": "tunnus", "redirectUri": REDIRECT},
             "requestDataExport": key,
             "eraseAccount": {"displayName": await self.name(actor) if name == "eraseAccount" else ""},
         }
         return alone[name] if name in alone else await self._about_an_idea(operation, actor)
 
-    async def email_input(self, name: str, actor: str) -> Json:
-        """An address of nobody yet, and where one is confirmed, what was mailed to it for the actor."""
-        asked = {"email": f"{uuid4().hex}@example.fi", "locale": "fi"}
-        if name == "requestEmailCode":
-            return asked
-        made = await self.api.mutate(
-            "requestEmailCode",
-            asked,
-            "challengeId",
-            token=self.tokens.get(actor, ""),
-            heitto_municipality=self.slug,
-        )
-        mail = (await code_mails(self.api.conn, self.api.settings))[-1]
-        if name == "confirmEmailLink":
-            return {"secret": mail.secret}
-        return {"challengeId": made["challengeId"], "code": mail.code}
+    async def _of_accounts(self, name: str, actor: str) -> Json:
+        if name.endswith(("Staff", "Invitation")):
+            return await self._invitation(name)
+        if "Passkey" in name:
+            return await self._passkey(name, actor)
+        if "Email" in name:
+            return await self._email(name, actor)
+        role = "RESIDENT" if name == "grantRole" else "MODERATOR"
+        return {"residentId": await self.newcomer(role), "role": "MODERATOR"}
 
-    async def passkey_input(self, name: str, actor: str) -> Json:
+    async def _invitation(self, name: str) -> Json:
+        asked = {"email": f"{uuid4().hex}@example.fi", "role": "MODERATOR", "locale": "fi"}
+        asked["idempotencyKey"] = str(uuid4())
+        if name == "inviteStaff":
+            return asked
+        here = {"token": self.tokens["administrator"], "heitto_municipality": self.slug}
+        made = await self.api.mutate("inviteStaff", asked, "invitation { id }", **here)
+        if name == "withdrawInvitation":
+            return {"invitationId": made["invitation"]["id"]}
+        return {"secret": (await mailed(self.api))[-1][1]}
+
+    async def _passkey(self, name: str, actor: str) -> Json:
         """By an authenticator of the actor's own where they may have one; else by the administrator's."""
         owner = actor if actor in ACTORS[5:] else "administrator"
         origin, key, headers = f"https://{self.slug}.example", Authenticator(), {"heitto_municipality": self.slug}
@@ -336,6 +350,23 @@ class People:
             return {"passkeyId": added["passkey"]["id"]}
         begun = await begin("beginPasskeyLogin")
         return {"challengeId": begun["challengeId"], "credential": key.get(begun["options"], origin)}
+
+    async def _email(self, name: str, actor: str) -> Json:
+        """An address of nobody yet, and where one is confirmed, what was mailed to it for the actor."""
+        asked = {"email": f"{uuid4().hex}@example.fi", "locale": "fi"}
+        if name == "requestEmailCode":
+            return asked
+        made = await self.api.mutate(
+            "requestEmailCode",
+            asked,
+            "challengeId",
+            token=self.tokens.get(actor, ""),
+            heitto_municipality=self.slug,
+        )
+        mail = (await code_mails(self.api.conn, self.api.settings))[-1]
+        if name == "confirmEmailLink":
+            return {"secret": mail.secret}
+        return {"challengeId": made["challengeId"], "code": mail.code}
 
     async def name(self, actor: str) -> str:
         if actor == "anonymous":
@@ -379,8 +410,8 @@ class People:
 
 
 @pytest.fixture
-async def people(api: Api) -> People:
-    made = People(api, SLUG)
+async def people(api: Api, idp: Idp) -> People:
+    made = People(api, idp, SLUG)
     await made.gather()
     return made
 
@@ -444,6 +475,8 @@ async def scene(people: People) -> Scene:
         "UPDATE ideas SET status = 'MERGED', merged_into_id = $2 WHERE id = $1",
         *(parse_id(each)[1] for each in (merged, hidden)),
     )
+    asked = {"email": "eero@example.fi", "role": "MODERATOR", "locale": "fi", "idempotencyKey": str(uuid4())}
+    await api.mutate("inviteStaff", asked, "invitation { id }", token=people.tokens["administrator"])
     return Scene(
         idea,
         withdrawn,
@@ -503,6 +536,7 @@ def looks(scene: Scene, people: People) -> dict[str, tuple[str, str]]:
         "municipality": ("municipality { id }", '"id"'),
         "groups": ("groups { nodes { id } }", group),
         "contact": (f'contact(themeId: "{theme}") {{ id }}', '"id"'),
+        "invitations": ("invitations { nodes { email } }", "eero@example.fi"),
         "auditEntries": ("auditEntries(first: 1) { nodes { act hash } }", '"hash"'),
         "staff": ("staff { nodes { resident { id } } }", global_id("Resident", people.ids["moderator"])),
     }

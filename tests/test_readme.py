@@ -47,6 +47,7 @@ def test_the_first_session_works_by_copy_and_paste() -> None:
         for written, here in (
             ("http://127.0.0.1:8000/graphql", ready["graphql"]),
             (".venv/bin/python", sys.executable),
+            (".heitto/mail", f"{ready['folder']}/mail"),
         ):
             assert written in script
             script = script.replace(written, here)

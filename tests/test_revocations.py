@@ -206,6 +206,8 @@ async def test_c10_who_is_no_moderator_any_more_watches_no_hidden_idea(api: Api,
     idea_id = await api.idea()
     await api.mutate("hideIdea", {"ideaId": idea_id, "reason": "Mainos."}, "idea { id }", token=token)
     watch = f'subscription {{ ideaChanged(id: "{idea_id}") {{ id }} }}'
+    for app in (api.app, elsewhere):
+        assert await revocations(app).look()  # that the role was given is told, too
     async with AsyncExitStack() as open_:
         opened = [
             await open_.enter_async_context(each(app, token, watch))

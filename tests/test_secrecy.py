@@ -19,7 +19,7 @@ from tests.transport.wire import Wire
 pytestmark = pytest.mark.anyio
 
 VIEWERS = ("", "RESIDENT", "OFFICIAL", "MODERATOR", "ADMINISTRATOR", "author", "contact")
-STAFF_ONLY = ("{ staff", "{ auditEntries")
+STAFF_ONLY = ("{ staff", "{ invitations", "{ auditEntries")
 # Arguments of root fields that need some. A new one fails the test, which lets no error pass.
 ARGUMENTS = {"similarIdeas": 'text: "Penkki mäen päälle"', "contact": 'themeId: "{theme}"'}
 

@@ -155,8 +155,8 @@ def _vouched(claims: Mapping[str, object], provider: LoginProvider) -> Vouched:
     person = text_claim(claims, names.person) if names.person else None
     if names.person and strength == "STRONG" and person is None:
         raise NotVerified("no person")  # else the same person could come twice
-    # Some providers write the truth value as text.
-    verified = claim(claims, names.email_verified) in (True, "true")
+    # Some providers write the truth value as text or as a number.
+    verified = claim(claims, names.email_verified) in (True, "true", "1")
     return Vouched(
         subject=subject,
         strength=strength,

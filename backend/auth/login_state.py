@@ -44,9 +44,13 @@ def is_challenge(text: str) -> bool:
     return _CHALLENGE.fullmatch(text) is not None
 
 
+def is_verifier(text: str) -> bool:
+    return _VERIFIER.fullmatch(text) is not None
+
+
 def fits(verifier: str, challenge: str) -> bool:
     """Whether an app's own verifier is the one it began with."""
-    return _VERIFIER.fullmatch(verifier) is not None and hmac.compare_digest(challenge_of(verifier), challenge)
+    return is_verifier(verifier) and hmac.compare_digest(challenge_of(verifier), challenge)
 
 
 def _derived(key: bytes, what: bytes, state: str) -> str:

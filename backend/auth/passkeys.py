@@ -120,14 +120,13 @@ def credential_hash(sent: str) -> bytes:
         raise PasskeyRefused from error
 
 
-def verify_login(
-    sent: str, *, origins: Collection[str], challenge: bytes, resident_id: UUID, public_key: bytes, sign_count: int
-) -> int:
-    """The authenticator's count. Raises PasskeyRefused, also where it has not gone up, or names another account."""
+def verify_login(sent: str, *, origins: Collection[str], challenge: bytes, public_key: bytes, sign_count: int) -> int:
+    """The authenticator's count. Raises PasskeyRefused, also where it has not gone up.
+
+    Whose it is follows from the credential alone: the user handle in it is that of the account which registered it, and
+    that may have been joined into another since."""
     try:
         credential = parse_authentication_credential_json(sent)
-        if credential.response.user_handle not in {None, resident_id.bytes}:
-            raise PasskeyRefused("another account's")
         origin = _origin(credential.response.client_data_json, origins)
         return verify_authentication_response(
             credential=credential,

@@ -18,6 +18,7 @@ from backend.errors import Unauthenticated
 AUDIENCE = "heitto"
 TTL_SECONDS = 900
 LEEWAY_SECONDS = 30  # clocks of our own processes differ by less
+LONGEST_SECONDS = 366 * 86_400  # from `iat` to `exp`, of tokens that commands give out
 LONGEST_TOKEN = 8192  # characters; ours have about 600
 CACHED_TOKENS = 8192  # a process; about 1.5 kB each
 
@@ -117,14 +118,19 @@ def _claims(payload: dict[str, object]) -> Claims:
             "municipality": str(municipality),
             "roles": list(roles),
             "strength": str(strength),
+            "iat": int(issued_at),
             "exp": int(expires_at),
             "jti": str(jti),
-        } if ROLES.issuperset(roles) and strength in STRENGTHS and _SLUG.fullmatch(municipality) and jti:
+        } if (
+            ROLES.issuperset(roles)
+            and strength in STRENGTHS
+            and _SLUG.fullmatch(municipality)
+            and jti
+            and issued_at < expires_at <= issued_at + LONGEST_SECONDS
+        ):
             resident_id, session_id = UUID(subject), UUID(session)
-            if (str(resident_id), str(session_id)) != (
-                subject,
-                session,
-            ):  # UUID() also reads braces, `urn:` and capitals
+            # UUID() also reads braces, `urn:` and capitals
+            if (str(resident_id), str(session_id)) != (subject, session):
                 raise ValueError
             return Claims(resident_id, session_id, municipality, frozenset(roles), strength, expires_at, jti)
     raise ValueError

@@ -21,6 +21,8 @@ _AT_LAST: Final = (
     "forget_data_exports",
     "forget_passkeys",
     "forget_passkey_challenges",
+    "forget_login_attempts",
+    "forget_email_challenges",
     "forget_invitations",
     "forget_inviter",
     "forget_emails",

@@ -32,6 +32,7 @@ class AccountRow:
     strength: str
     official_id: UUID | None
     erased: bool
+    being_erased: bool
     joined_into_id: UUID | None
     persons: frozenset[bytes]
     staff: bool
@@ -58,8 +59,8 @@ async def hold_accounts(conn: Connection, *, municipality_id: UUID, ids: Collect
     # In a statement of its own: it must see what was committed while the first one waited.
     facts = {row[0]: row for row in await conn.fetch(SQL["account_facts"], municipality_id, list(ids))}
     return {
-        id: AccountRow(id, strength, official_id, erased, joined_into_id, frozenset(facts[id][1]), facts[id][2])
-        for id, strength, official_id, erased, joined_into_id in rows
+        id: AccountRow(id, strength, post, erased, being_erased, joined_into, frozenset(facts[id][1]), facts[id][2])
+        for id, strength, post, erased, being_erased, joined_into in rows
     }
 
 

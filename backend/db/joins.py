@@ -16,59 +16,52 @@ SQL = statements("joins")
 MOVES: Final[Mapping[str, str]] = {
     "votes.resident_id": "settle_votes",
     "ideas.author_id": "move_ideas",
-    "follows.resident_id": "move_follows",
-    "group_members.resident_id": "move_members",
-    "notifications.resident_id": "move_notifications",
-    "sessions.resident_id": "move_sessions",
-    "identities.resident_id": "move_identities",
-    "email_challenges.resident_id": "move_email_challenges",
-    "resident_roles.resident_id": "move_roles",
-    "passkeys.resident_id": "move_passkeys",
-    "passkey_challenges.resident_id": "move_passkey_challenges",
-    "invitations.invited_by_id": "move_invitations",
+    "follows.resident_id": "take_over",
+    "group_members.resident_id": "take_over",
+    "notifications.resident_id": "take_over",
+    "sessions.resident_id": "take_over",
+    "identities.resident_id": "take_over",
+    "email_challenges.resident_id": "take_over",
+    "resident_roles.resident_id": "take_over",
+    "passkeys.resident_id": "take_over",
+    "passkey_challenges.resident_id": "take_over",
+    "invitations.invited_by_id": "take_over",
+    "login_attempts.resident_id": "take_over",
+    "data_exports.resident_id": "take_over",
     "residents.joined_into_id": "",  # a chain is followed to its end
     "moderations.moderator_id": "",  # append-only
     "imported_voters.resident_id": "",  # known to their import only: nobody signs in as one
 }
-_IN_ORDER: Final = (
-    "move_ideas",
-    "move_follows",
-    "move_members",
-    "move_notifications",
-    "move_idempotency_keys",
-    "move_sessions",
-    "move_identities",
-    "move_email_challenges",
-    "move_passkeys",
-    "move_passkey_challenges",
-    "move_invitations",
-)
 
 
-async def join(
-    conn: Connection, *, municipality_id: UUID, joined_ids: Sequence[UUID], survivor_id: UUID, strength: str
-) -> None:
-    """Everything of the joined accounts becomes the survivor's, whose strength is `strength`. All of them are locked
-    (`hold_accounts`). May be repeated for what was written to a joined account since."""
-    for name in ("hold_ideas_of", "hold_groups_of"):
-        more = (survivor_id, strength) if name == "hold_ideas_of" else ()
-        await conn.execute(SQL[name], municipality_id, list(joined_ids), *more)
-    await settle_votes(
-        conn, municipality_id=municipality_id, resident_id=survivor_id, joined_ids=joined_ids, strength=strength
-    )
+async def take_over(conn: Connection, *, municipality_id: UUID, joined_ids: Sequence[UUID], survivor_id: UUID) -> None:
+    """Everything of the joined accounts but votes and ideas becomes the survivor's. All of them are locked
+    (`hold_accounts`). May be repeated, as `take_over_ideas`, for what was written to a joined account since."""
+    await conn.execute(SQL["hold_groups_of"], municipality_id, list(joined_ids))
     for joined_id in joined_ids:
         await _move(conn, municipality_id=municipality_id, joined_id=joined_id, survivor_id=survivor_id)
 
 
+async def take_over_ideas(
+    conn: Connection, *, municipality_id: UUID, joined_ids: Sequence[UUID], survivor_id: UUID, strength: str
+) -> None:
+    """Votes and ideas too; `strength` is the survivor's. The last thing of a transaction: voters wait for it."""
+    joined = list(joined_ids)
+    if joined:
+        await conn.execute(SQL["hold_ideas_of"], municipality_id, joined, survivor_id, strength)
+    await settle_votes(
+        conn, municipality_id=municipality_id, resident_id=survivor_id, joined_ids=joined, strength=strength
+    )
+    if joined:
+        await conn.execute(SQL["move_ideas"], municipality_id, joined, survivor_id)
+
+
 async def _move(conn: Connection, *, municipality_id: UUID, joined_id: UUID, survivor_id: UUID) -> None:
     whose = (municipality_id, joined_id, survivor_id)
-    await conn.execute(SQL["move_post"], *whose)
     if await conn.fetchval(SQL["bury_resident"], *whose):
         # Before its sessions move: theirs tell how long its tokens last.
         await revocations.revoke_account(conn, municipality_id=municipality_id, resident_id=joined_id)
-    for name in _IN_ORDER:
-        await conn.execute(SQL[name], *whose)
-    if roles := [row[0] for row in await conn.fetch(SQL["move_roles"], *whose)]:
+    if roles := [row[0] for row in await conn.fetch(SQL["take_over"], *whose)]:
         await revocations.reopen(conn, municipality_id=municipality_id, resident_id=survivor_id)
         await audit.record(
             conn,

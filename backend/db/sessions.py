@@ -144,12 +144,7 @@ async def sessions_by_id(
 
 
 async def prune_sessions(conn: Connection) -> None:
-    """Thirty days after their end."""
-    while await conn.execute(SQL["prune_sessions"], PRUNED_AT_ONCE, timeout=60) == f"DELETE {PRUNED_AT_ONCE}":
-        pass
-
-
-async def prune_refresh_tokens(conn: Connection) -> None:
-    """Spent ones whose reuse would tell nothing any more."""
-    while await conn.execute(SQL["prune_refresh_tokens"], PRUNED_AT_ONCE, timeout=60) == f"DELETE {PRUNED_AT_ONCE}":
-        pass
+    """Sessions thirty days after their end, and spent refresh tokens whose reuse would tell nothing any more."""
+    for name in ("prune_refresh_tokens", "prune_refresh_tokens_of_sessions", "prune_sessions"):
+        while await conn.execute(SQL[name], PRUNED_AT_ONCE, timeout=60) == f"DELETE {PRUNED_AT_ONCE}":
+            pass

@@ -74,6 +74,7 @@ def _environment(servers: Servers, data_dir: Path, base: str, *, port: int, work
         "HEITTO_SECRET_KEY": secret_key(folder),
         "HEITTO_SIGNING_KEY_FILE": str(signing_key_file(folder)),
         "HEITTO_DEFAULT_MUNICIPALITY": SLUG,
+        "HEITTO_PASSKEY_ORIGINS": f"http://localhost:{port}={SLUG}",
         "HEITTO_LOG_LEVEL": "warning",
         **os.environ,
         "HEITTO_DATABASE_URL": servers.database_url,

@@ -3,17 +3,23 @@ of them may still take an idea or a follow for it: that goes where everything el
 under the account's lock."""
 
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypedDict
 from uuid import UUID
 
 from backend.db.identities import final_account, hold_accounts
-from backend.db.joins import join
+from backend.db.joins import take_over, take_over_ideas
 from backend.db.pool import Connection, Pool, transaction
 from backend.jobs.queue import Job, Payload, enqueue
 
 NAME: Final = "join_again"
 # A process hears of it within 5 s, and what it has let in by then ends within 8 s.
 AFTER: Final = timedelta(seconds=15)
+
+
+class _Whose(TypedDict):
+    municipality_id: UUID
+    joined_ids: list[UUID]
+    survivor_id: UUID
 
 
 async def repeat_join(conn: Connection, *, municipality_id: UUID, joined_id: UUID) -> None:
@@ -30,12 +36,12 @@ def join_again(pool: Pool) -> Job:
             held = await hold_accounts(conn, municipality_id=municipality_id, ids=(joined_id, survivor_id))
             if held[survivor_id].joined_into_id is not None or survivor_id == joined_id:
                 raise RuntimeError("joined meanwhile into another account; the next run follows")
-            await join(
-                conn,
-                municipality_id=municipality_id,
-                joined_ids=[joined_id],
-                survivor_id=survivor_id,
-                strength=held[survivor_id].strength,
-            )
+            whose: _Whose = {
+                "municipality_id": municipality_id,
+                "joined_ids": [joined_id],
+                "survivor_id": survivor_id,
+            }
+            await take_over(conn, **whose)
+            await take_over_ideas(conn, **whose, strength=held[survivor_id].strength)
 
     return run

@@ -14,7 +14,7 @@ from backend.db.passkeys import prune_challenges
 from backend.db.pool import Pool, acquire, take_time, transaction
 from backend.db.public_changes import prune_public_changes
 from backend.db.revocations import prune_revocations
-from backend.db.sessions import prune_refresh_tokens, prune_sessions
+from backend.db.sessions import prune_sessions
 from backend.jobs.erase import ask_erasure
 from backend.jobs.queue import Chore, prune_log
 from backend.settings import Settings
@@ -35,7 +35,6 @@ def prune(pool: Pool) -> Chore:
             await data_exports.prune(conn)
             await prune_log(conn)
             await prune_revocations(conn)
-            await prune_refresh_tokens(conn)
             await prune_sessions(conn)
 
     return run

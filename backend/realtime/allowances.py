@@ -28,7 +28,7 @@ BUCKETS_KEPT: Final = 10_000  # a process, while Redis is away; the least recent
 HOUR: Final = 3_600.0
 DAY: Final = 86_400.0
 
-Kind: TypeAlias = Literal["CODES", "CODE_TRIES", "LOGINS", "DEVICES", "IDEAS", "GROUPS", "INVITATIONS", "EXPORTS"]
+Kind: TypeAlias = Literal["CODES", "CODE_TRIES", "LOGINS", "DEVICES", "IDEAS", "GROUPS", "INVITATIONS"]
 
 _log = structlog.get_logger(__name__)
 
@@ -74,7 +74,6 @@ ALLOWANCES: Final[Mapping[Kind, Allowance]] = {
     ),
     "GROUPS": Allowance((), (Pace(30, DAY / 30),), why="ten accounts' 3 a day, which PostgreSQL counts"),
     "INVITATIONS": _by_account(Pace(20, HOUR / 20), why="mails to strangers in the municipality's name"),
-    "EXPORTS": _by_account(Pace(3, DAY / 3), why="each reads all there is of a person"),
 }
 
 # GCRA as in `limiter.py`, of several buckets, all or none: one act takes one from each.

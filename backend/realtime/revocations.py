@@ -26,7 +26,7 @@ SOONEST_SECONDS: Final = 0.05  # between two polls, however many hurry them
 RETRY_SECONDS: Final = 0.2
 VERIFIED_SECONDS: Final = 4.0  # from the beginning of a poll: who comes later waits for the next
 STALE_SECONDS: Final = 4.9  # likewise, until nobody is believed any more
-WAIT_SECONDS: Final = 1.0  # for a poll, by who needs one
+WAIT_SECONDS: Final = 1.5  # for a poll, by who needs one
 ROLES_SECONDS: Final = 60.0  # a caller admitted before, whose stream has yet to open, has it open by then
 
 log = structlog.get_logger()
@@ -43,7 +43,8 @@ async def hurry_others(redis: Client, *, municipality_id: UUID) -> None:
 class Revocations:
     """One a process. `hurry` is set by whoever knows of something new; `changed` is called when a poll told something.
 
-    `sequence` counts these polls. Times are of the loop's clock.
+    `sequence` counts these polls. Times are of the loop's clock. Until the first poll, which tells all that stands,
+    nobody is believed.
     """
 
     def __init__(self, pool: Pool, redis: Client, hurry: asyncio.Event) -> None:

@@ -79,7 +79,19 @@ POLICIES: Final[Mapping[str, Mapping[str, Policy]]] = {
     },
 }
 # At most once in a document (promise E2): what makes accounts, and what a guess could be tried at.
-ALONE: Final = frozenset({"registerDevice", "refreshSession"})
+ALONE: Final = frozenset(
+    {
+        "registerDevice",
+        "refreshSession",
+        "requestEmailCode",
+        "confirmEmailCode",
+        "confirmEmailLink",
+        "beginLogin",
+        "completeLogin",
+        "finishPasskeyLogin",
+        "acceptInvitation",
+    }
+)
 _INTROSPECTION: Final = frozenset({"__schema", "__type", "__typename"})
 
 

@@ -9,7 +9,7 @@ import unicodedata
 from uuid import UUID, uuid4
 
 from backend.auth.email_codes import hash_code, hash_link_secret, is_code, new_code, new_link_secret, read_code
-from backend.auth.identity import Identity, identity_key, subject_hash
+from backend.auth.identity import Identity, subject_hash
 from backend.context import Context, Info
 from backend.db import email_codes as db
 from backend.db.email_codes import Challenge
@@ -33,9 +33,8 @@ from backend.schema.sessions import SessionPayload
 async def request_email_code(info: Info, input: RequestEmailCodeInput) -> RequestEmailCodePayload:
     context, settings = info.context, info.context.services.settings
     email = normal_email(input.email)
-    email_hash = subject_hash(
-        identity_key(settings), municipality_id=context.municipality_id, kind="EMAIL", subject=email
-    )
+    key = context.services.identity_key
+    email_hash = subject_hash(key, municipality_id=context.municipality_id, kind="EMAIL", subject=email)
     await context.limit("CODES", email_hash.hex())
     if context.viewer.resident_id:
         await context.limit("CODES")

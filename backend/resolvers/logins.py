@@ -5,7 +5,7 @@ from uuid import UUID
 
 import structlog
 
-from backend.auth.id_tokens import NotVerified, TooWeak, Vouched
+from backend.auth.id_tokens import LONGEST_TOKEN, NotVerified, TooWeak, Vouched
 from backend.auth.identity import Identity, Kind, subject_hash
 from backend.auth.login_providers import LoginProvider
 from backend.auth.login_state import (
@@ -14,6 +14,7 @@ from backend.auth.login_state import (
     fits,
     hash_state,
     is_challenge,
+    is_verifier,
     new_state,
     nonce_of,
     verifier_of,
@@ -70,8 +71,7 @@ async def begin_login(info: Info, input: BeginLoginInput) -> BeginLoginPayload:
 async def complete_login(info: Info, input: CompleteLoginInput) -> SessionPayload:
     """The provider is asked outside of any transaction: a slow one holds nothing that others need."""
     context = info.context
-    if (input.code is None) == (input.id_token is None):
-        raise Refusal("INVALID", "code", reason="login_code_or_id_token")
+    _check_shape(input)
     await context.limit("LOGINS")
     async with transaction(context.pool) as conn:
         attempt = await logins.take_login(
@@ -101,6 +101,18 @@ async def complete_login(info: Info, input: CompleteLoginInput) -> SessionPayloa
     return payload
 
 
+def _check_shape(input: CompleteLoginInput) -> None:
+    """What can't be right whatever the provider says uses no login up. Raises Refusal."""
+    if (input.code is None) == (input.id_token is None):
+        raise Refusal("INVALID", "code", reason="login_code_or_id_token")
+    if input.code is not None and not 1 <= len(input.code) <= LONGEST_CODE:
+        raise Refusal("INVALID", "code", reason="login_refused")
+    if input.id_token is not None and not 1 <= len(input.id_token) <= LONGEST_TOKEN:
+        raise Refusal("INVALID", "idToken", reason="login_refused")
+    if input.code_verifier is not None and not is_verifier(input.code_verifier):
+        raise Refusal("INVALID", "codeVerifier", reason="login_code_verifier")
+
+
 async def _vouched(
     context: Context, client: OpenIdClient, attempt: LoginAttemptRow, input: CompleteLoginInput
 ) -> Vouched:
@@ -109,8 +121,6 @@ async def _vouched(
     nonce = nonce_of(key, input.state)
     if input.id_token is not None:
         return await client.read(input.id_token, nonce=nonce)
-    if not 1 <= len(input.code or "") <= LONGEST_CODE:
-        raise NotVerified("code: length")
     if attempt.code_challenge is None:
         verifier = verifier_of(key, input.state)
         if input.code_verifier is not None:

@@ -105,7 +105,6 @@ async def finish_passkey_login(info: Info, input: FinishPasskeyLoginInput) -> Se
                 input.credential,
                 origins=_origins(context),
                 challenge=challenge,
-                resident_id=known.resident_id,
                 public_key=known.public_key,
                 sign_count=known.sign_count,
             )

@@ -58,4 +58,5 @@ async def erase_account(info: Info, input: EraseAccountInput) -> EraseAccountPay
         asked_at = await ask_erasure(conn, **context.own)
     if asked_at is None:
         raise Unauthenticated
+    await context.services.revocations.announce(context.municipality_id, wait=False)
     return EraseAccountPayload(erased_by=asked_at + ERASED_WITHIN)

@@ -4,6 +4,7 @@ Every way of login ends here. Who may be whom is decided in `rules/accounts.py`,
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 from uuid import UUID
 
@@ -13,9 +14,8 @@ from backend.auth.identity import Identity
 from backend.context import Context
 from backend.db import identities as db
 from backend.db import residents
-from backend.db.joins import join
+from backend.db.joins import take_over, take_over_ideas
 from backend.db.pool import Connection, transaction
-from backend.db.votes import settle_votes
 from backend.errors import Unauthenticated, Unavailable
 from backend.jobs.join_again import repeat_join
 from backend.resolvers.sessions import made_up_name, session_payload, start
@@ -27,11 +27,27 @@ Strength: TypeAlias = Literal["EMAIL", "STRONG"]
 TRIES: Final = 5
 
 
+@dataclass(frozen=True, slots=True)
+class _SignedIn:
+    """`changed`: votes are of another strength or account than before."""
+
+    id: UUID
+    strength: str
+    joined_ids: tuple[UUID, ...] = ()
+    changed: bool = False
+
+
 class _Moved(Exception):
     """Another login has just changed whose something is. From the start again: then it is found."""
 
 
-_TRY_AGAIN: Final = (_Moved, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+# Also a lock that wasn't had within a second: somebody who signs in on all their devices at once is let in.
+_TRY_AGAIN: Final = (
+    _Moved,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+)
 
 
 async def sign_in(
@@ -59,18 +75,28 @@ async def sign_in(
         try:
             async with transaction(context.pool) as conn:
                 name = display_name or made_up_name(locale)
-                account_id, joined = await _account(
+                account = await _account(
                     context, conn, identities=identities, strength=strength, name=name, locale=locale
                 )
                 if then:
-                    await then(conn, account_id)
-                row = await residents.resident_by_id(conn, municipality_id=context.municipality_id, id=account_id)
+                    await then(conn, account.id)
+                row = await residents.resident_by_id(conn, municipality_id=context.municipality_id, id=account.id)
                 if row is None:
                     raise Unauthenticated
-                started = await start(context, conn, resident_id=account_id, method=method, device_name=device_name)
+                started = await start(context, conn, resident_id=account.id, method=method, device_name=device_name)
+                if account.changed:
+                    await take_over_ideas(
+                        conn,
+                        municipality_id=context.municipality_id,
+                        joined_ids=account.joined_ids,
+                        survivor_id=account.id,
+                        strength=account.strength,
+                    )
         except _TRY_AGAIN:
             continue
-        if joined:  # without waiting: a socket of the joined account must get this answer before it is closed
+        if (
+            account.joined_ids
+        ):  # without waiting: a socket of the joined account must get this answer before it is closed
             await context.services.revocations.announce(context.municipality_id, wait=False)
         return session_payload(context, row, started)
     raise Unavailable
@@ -78,9 +104,8 @@ async def sign_in(
 
 async def _account(
     context: Context, conn: Connection, *, identities: Sequence[Identity], strength: Strength, name: str, locale: str
-) -> tuple[UUID, bool]:
-    """The account that is signed in to, with everything proven by it now; whether others were joined into it. Raises
-    _Moved."""
+) -> _SignedIn:
+    """The account that is signed in to, with everything proven by it now, votes and ideas apart. Raises _Moved."""
     municipality_id = context.municipality_id
     owners = await db.accounts_of(conn, municipality_id=municipality_id, identities=identities)
     caller_id = await caller_account(context, conn)
@@ -89,27 +114,25 @@ async def _account(
     )
     if any(account.joined_into_id for account in held.values()):
         raise _Moved
+    if any(account.being_erased for account in held.values()):
+        raise Unavailable("The account is just being erased. Try again in a minute.")
     decision = decide(
         [held[id] for id in set(owners.values())],
         caller=held[caller_id] if caller_id and not held[caller_id].erased else None,
         persons=frozenset(each.subject_hash for each in identities if each.kind == "PERSON"),
         strength=strength,
     )
-    if decision.survivor is None:
-        account_id = await residents.register_resident(
-            conn, municipality_id=municipality_id, display_name=name, locale=locale, strength=strength
-        )
-    else:
-        account_id = decision.survivor.id
-        await _go_on(conn, decision, municipality_id=municipality_id, strength=strength, name=name, locale=locale)
-    mine = {account_id, *(each.id for each in decision.joined)}
+    account = await _new_or_known(
+        conn, decision, municipality_id=municipality_id, strength=strength, name=name, locale=locale
+    )
+    mine = {account.id, *account.joined_ids}
     foreign = sum(owner not in mine for owner in owners.values())
     added = await db.add_identities(
-        conn, municipality_id=municipality_id, resident_id=account_id, identities=identities
+        conn, municipality_id=municipality_id, resident_id=account.id, identities=identities
     )
     if added != len(identities) - foreign:
         raise _Moved
-    return account_id, bool(decision.joined)
+    return account
 
 
 async def caller_account(context: Context, conn: Connection) -> UUID | None:
@@ -119,23 +142,25 @@ async def caller_account(context: Context, conn: Connection) -> UUID | None:
     return await db.final_account(conn, municipality_id=context.municipality_id, id=context.viewer.resident_id)
 
 
-async def _go_on(
+async def _new_or_known(
     conn: Connection, decision: Decision, *, municipality_id: UUID, strength: Strength, name: str, locale: str
-) -> None:
-    """The account that stays takes over the joined ones, and is as strong as all of them have proven."""
+) -> _SignedIn:
+    """A new account; or the one that stays, which takes over the joined ones, and is as strong as all of them have
+    proven."""
     survivor, reached = decision.survivor, decision.strength(strength)
-    assert survivor  # noqa: S101 # the caller knows
+    if survivor is None:
+        made = await residents.register_resident(
+            conn, municipality_id=municipality_id, display_name=name, locale=locale, strength=strength
+        )
+        return _SignedIn(made, strength)
     if survivor.erased:
         await db.revive_resident(
             conn, municipality_id=municipality_id, id=survivor.id, display_name=name, locale=locale
         )
     raised = await db.raise_resident(conn, municipality_id=municipality_id, id=survivor.id, strength=reached)
-    if decision.joined:
-        joined_ids = [each.id for each in decision.joined]
-        await join(
-            conn, municipality_id=municipality_id, joined_ids=joined_ids, survivor_id=survivor.id, strength=reached
-        )
-        for joined_id in joined_ids:
-            await repeat_join(conn, municipality_id=municipality_id, joined_id=joined_id)
-    elif raised:
-        await settle_votes(conn, municipality_id=municipality_id, resident_id=survivor.id, strength=reached)
+    joined_ids = tuple(each.id for each in decision.joined)
+    if joined_ids:
+        await take_over(conn, municipality_id=municipality_id, joined_ids=joined_ids, survivor_id=survivor.id)
+    for joined_id in joined_ids:
+        await repeat_join(conn, municipality_id=municipality_id, joined_id=joined_id)
+    return _SignedIn(survivor.id, reached, joined_ids, changed=raised or bool(joined_ids))

@@ -131,6 +131,15 @@ DELETE FROM passkeys WHERE municipality_id = $1 AND resident_id = $2;
 -- Passkeys about to be registered.
 DELETE FROM passkey_challenges WHERE municipality_id = $1 AND resident_id = $2;
 
+-- name: forget_login_attempts
+-- Logins with a provider under way.
+DELETE FROM login_attempts WHERE municipality_id = $1 AND resident_id = $2;
+
+-- name: forget_email_challenges
+-- Codes under way, asked for by somebody or mailed to an address of theirs.
+DELETE FROM email_challenges WHERE municipality_id = $1 AND (resident_id = $2 OR email_hash IN (
+  SELECT i.subject_hash FROM identities AS i WHERE i.municipality_id = $1 AND i.resident_id = $2 AND i.kind = 'EMAIL'));
+
 -- name: forget_invitations
 -- Roles that wait for somebody's addresses. Needs these to be there still.
 DELETE FROM invitations AS v USING identities AS i

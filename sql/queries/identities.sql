@@ -16,7 +16,9 @@ SELECT id FROM chain WHERE joined_into_id IS NULL;
 -- name: hold_accounts
 -- Accounts locked until the transaction ends, in the order of their ids: nobody else changes their votes, since set_votes
 -- locks them too.
-SELECT r.id, r.strength::text, r.official_id, r.erased_at IS NOT NULL, r.joined_into_id FROM residents AS r
+SELECT r.id, r.strength::text, r.official_id, r.erased_at IS NOT NULL, r.erasure_asked_at IS NOT NULL,
+  r.joined_into_id
+FROM residents AS r
 WHERE r.municipality_id = $1 AND r.id = ANY($2::uuid[])
 ORDER BY r.id
 FOR NO KEY UPDATE;

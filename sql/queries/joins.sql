@@ -27,26 +27,25 @@ SELECT count(*) FROM (
 ) AS held;
 
 -- name: move_ideas
-UPDATE ideas SET author_id = $3 WHERE municipality_id = $1 AND author_id = $2;
+UPDATE ideas SET author_id = $3 WHERE municipality_id = $1 AND author_id = ANY($2::uuid[]);
 
--- name: move_follows
--- Of two follows of an idea the earlier one stays.
-WITH gone AS (
+-- name: take_over
+-- Everything but votes and ideas, in one statement. Gives the roles that moved.
+WITH gone_follows AS (
+  -- Of two follows of an idea the earlier one stays.
   DELETE FROM follows WHERE municipality_id = $1 AND resident_id = $2 RETURNING municipality_id, idea_id, followed_at
-)
-INSERT INTO follows AS f (municipality_id, resident_id, idea_id, followed_at)
-SELECT municipality_id, $3, idea_id, followed_at FROM gone
-ORDER BY idea_id
-ON CONFLICT (municipality_id, resident_id, idea_id) DO UPDATE SET followed_at = least(f.followed_at, excluded.followed_at);
-
--- name: move_members
--- Of two roles in a locked group the higher one stays, since when it was held first.
-WITH gone AS (
+), moved_follows AS (
+  INSERT INTO follows AS f (municipality_id, resident_id, idea_id, followed_at)
+  SELECT municipality_id, $3, idea_id, followed_at FROM gone_follows
+  ORDER BY idea_id
+  ON CONFLICT (municipality_id, resident_id, idea_id) DO UPDATE SET followed_at = least(f.followed_at, excluded.followed_at)
+), gone_members AS (
+  -- Of two roles in a locked group the higher one stays, since when it was held first.
   DELETE FROM group_members WHERE municipality_id = $1 AND resident_id = $2
   RETURNING municipality_id, group_id, role, joined_at
-), kept AS (
+), kept_members AS (
   INSERT INTO group_members AS m (municipality_id, group_id, resident_id, role, joined_at)
-  SELECT municipality_id, group_id, $3, role, joined_at FROM gone
+  SELECT municipality_id, group_id, $3, role, joined_at FROM gone_members
   ON CONFLICT (municipality_id, group_id, resident_id) DO UPDATE SET
     role = greatest(m.role, excluded.role),
     joined_at = CASE
@@ -55,72 +54,65 @@ WITH gone AS (
       ELSE m.joined_at
     END
   RETURNING m.group_id, old.role AS was_role
-)
-UPDATE groups AS g SET member_count = g.member_count - 1
-FROM gone JOIN kept ON kept.group_id = gone.group_id
-WHERE g.municipality_id = gone.municipality_id AND g.id = gone.group_id AND gone.role <> 'PENDING' AND kept.was_role <> 'PENDING';
-
--- name: move_notifications
--- Both were told of an event: once is enough, and read is read.
-WITH gone AS (
+), moved_members AS (
+  UPDATE groups AS g SET member_count = g.member_count - 1
+  FROM gone_members JOIN kept_members ON kept_members.group_id = gone_members.group_id
+  WHERE g.municipality_id = gone_members.municipality_id AND g.id = gone_members.group_id
+    AND gone_members.role <> 'PENDING' AND kept_members.was_role <> 'PENDING'
+), gone_notifications AS (
+  -- Both were told of an event: once is enough, and read is read.
   DELETE FROM notifications WHERE municipality_id = $1 AND resident_id = $2
   RETURNING municipality_id, id, event_id, kind, idea_id, response_id, read_at
-)
-INSERT INTO notifications AS n (municipality_id, resident_id, id, event_id, kind, idea_id, response_id, read_at)
-SELECT municipality_id, $3, id, event_id, kind, idea_id, response_id, read_at FROM gone
-ORDER BY event_id, kind
-ON CONFLICT ON CONSTRAINT notifications_once DO UPDATE SET read_at = coalesce(n.read_at, excluded.read_at);
-
--- name: move_idempotency_keys
--- What was sent before the join may be sent again after it.
-WITH gone AS (
+), moved_notifications AS (
+  INSERT INTO notifications AS n (municipality_id, resident_id, id, event_id, kind, idea_id, response_id, read_at)
+  SELECT municipality_id, $3, id, event_id, kind, idea_id, response_id, read_at FROM gone_notifications
+  ORDER BY event_id, kind
+  ON CONFLICT ON CONSTRAINT notifications_once DO UPDATE SET read_at = coalesce(n.read_at, excluded.read_at)
+), gone_keys AS (
+  -- What was sent before the join may be sent again after it.
   DELETE FROM idempotency_keys WHERE municipality_id = $1 AND caller_id = $2
   RETURNING municipality_id, operation, key, input_hash, result_id, created_at
-)
-INSERT INTO idempotency_keys (municipality_id, caller_id, operation, key, input_hash, result_id, created_at)
-SELECT municipality_id, $3, operation, key, input_hash, result_id, created_at FROM gone
-ORDER BY operation, key
-ON CONFLICT DO NOTHING;
-
--- name: move_sessions
--- Other devices go on: their next refresh is of the account that stays.
-UPDATE sessions SET resident_id = $3 WHERE municipality_id = $1 AND resident_id = $2;
-
--- name: move_email_challenges
--- A code that was on its way for the joined account is for the one that stays.
-UPDATE email_challenges SET resident_id = $3 WHERE municipality_id = $1 AND resident_id = $2;
-
--- name: move_passkeys
-UPDATE passkeys SET resident_id = $3 WHERE municipality_id = $1 AND resident_id = $2;
-
--- name: move_passkey_challenges
-UPDATE passkey_challenges SET resident_id = $3 WHERE municipality_id = $1 AND resident_id = $2;
-
--- name: move_invitations
-UPDATE invitations SET invited_by_id = $3 WHERE municipality_id = $1 AND invited_by_id = $2;
-
--- name: move_identities
-UPDATE identities SET resident_id = $3 WHERE municipality_id = $1 AND resident_id = $2;
-
--- name: move_roles
-WITH gone AS (
-  DELETE FROM resident_roles WHERE municipality_id = $1 AND resident_id = $2 RETURNING municipality_id, role, source, granted_at
-), kept AS (
+), moved_keys AS (
+  INSERT INTO idempotency_keys (municipality_id, caller_id, operation, key, input_hash, result_id, created_at)
+  SELECT municipality_id, $3, operation, key, input_hash, result_id, created_at FROM gone_keys
+  ORDER BY operation, key
+  ON CONFLICT DO NOTHING
+), moved_sessions AS (
+  -- Other devices go on: their next refresh is of the account that stays.
+  UPDATE sessions SET resident_id = $3 WHERE municipality_id = $1 AND resident_id = $2
+), moved_identities AS (
+  UPDATE identities SET resident_id = $3 WHERE municipality_id = $1 AND resident_id = $2
+), moved_email_challenges AS (
+  -- A code that was on its way for the joined account is for the one that stays.
+  UPDATE email_challenges SET resident_id = $3 WHERE municipality_id = $1 AND resident_id = $2
+), moved_passkeys AS (
+  UPDATE passkeys SET resident_id = $3 WHERE municipality_id = $1 AND resident_id = $2
+), moved_passkey_challenges AS (
+  UPDATE passkey_challenges SET resident_id = $3 WHERE municipality_id = $1 AND resident_id = $2
+), moved_login_attempts AS (
+  UPDATE login_attempts SET resident_id = $3 WHERE municipality_id = $1 AND resident_id = $2
+), moved_data_exports AS (
+  UPDATE data_exports SET resident_id = $3 WHERE municipality_id = $1 AND resident_id = $2
+), moved_invitations AS (
+  UPDATE invitations SET invited_by_id = $3 WHERE municipality_id = $1 AND invited_by_id = $2
+), gone_roles AS (
+  DELETE FROM resident_roles WHERE municipality_id = $1 AND resident_id = $2
+  RETURNING municipality_id, role, source, granted_at
+), moved_roles AS (
   INSERT INTO resident_roles (municipality_id, resident_id, role, source, granted_at)
-  SELECT municipality_id, $3, role, source, granted_at FROM gone
+  SELECT municipality_id, $3, role, source, granted_at FROM gone_roles
   ON CONFLICT DO NOTHING
 )
-SELECT DISTINCT role::text FROM gone ORDER BY 1;
-
--- name: move_post
--- Who holds a post goes on holding it.
-UPDATE residents AS r SET official_id = gone.official_id
-FROM residents AS gone
-WHERE r.municipality_id = $1 AND r.id = $3 AND r.official_id IS NULL
-  AND gone.municipality_id = $1 AND gone.id = $2 AND gone.official_id IS NOT NULL;
+SELECT DISTINCT role::text FROM gone_roles ORDER BY 1;
 
 -- name: bury_resident
--- What is left of a joined account: where it went. No row where it was left so before.
+-- What is left of a joined account: where it went. Who held a post goes on holding it. No row where it was left so before.
+WITH post AS (
+  UPDATE residents AS r SET official_id = gone.official_id
+  FROM residents AS gone
+  WHERE r.municipality_id = $1 AND r.id = $3 AND r.official_id IS NULL
+    AND gone.municipality_id = $1 AND gone.id = $2 AND gone.official_id IS NOT NULL
+)
 UPDATE residents SET joined_into_id = $3, display_name = '-', official_id = NULL
 WHERE municipality_id = $1 AND id = $2 AND joined_into_id IS NULL
 RETURNING true;

@@ -36,6 +36,18 @@ FROM passkeys AS p WHERE p.municipality_id = $1 AND p.resident_id = $2 ORDER BY 
 SELECT jsonb_build_object('expiresAt', c.expires_at)::text
 FROM passkey_challenges AS c WHERE c.municipality_id = $1 AND c.resident_id = $2 ORDER BY c.expires_at;
 
+-- name: login_attempts
+-- Logins with a provider under way.
+SELECT jsonb_build_object('provider', a.provider_id, 'expiresAt', a.expires_at)::text
+FROM login_attempts AS a WHERE a.municipality_id = $1 AND a.resident_id = $2 ORDER BY a.expires_at;
+
+-- name: email_challenges
+-- Codes under way, asked for by the person or mailed to an address of theirs; the code itself is kept as a hash.
+SELECT jsonb_build_object('locale', c.locale, 'tries', c.tries, 'expiresAt', c.expires_at)::text
+FROM email_challenges AS c WHERE c.municipality_id = $1 AND (c.resident_id = $2 OR c.email_hash IN (
+  SELECT i.subject_hash FROM identities AS i WHERE i.municipality_id = $1 AND i.resident_id = $2 AND i.kind = 'EMAIL'))
+ORDER BY c.expires_at;
+
 -- name: invitations
 -- Roles that wait for the person, and that the person offered to others, whose addresses are theirs.
 SELECT jsonb_build_object('role', v.role, 'toThisAccount', mine.email IS NOT NULL, 'email', mine.email, 'createdAt', v.created_at,

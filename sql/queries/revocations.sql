@@ -11,8 +11,10 @@ FROM (SELECT 'COMMAND'::session_method AS method, coalesce(max(s.expires_at) FIL
 greatest(CASE WHEN s.method = 'COMMAND' THEN s.expires_at + interval '5 minutes' END, now() + interval '20 minutes')
 
 -- name: reopen
--- What an account has open is closed, so that it comes back with the roles of now.
-INSERT INTO revocations (municipality_id, kind, subject_id, until) VALUES ($1, 'ROLES', $2, now() + interval '1 minute');
+-- What an account has open is closed, so that it comes back with the roles of now. Who never had a session has nothing.
+INSERT INTO revocations (municipality_id, kind, subject_id, until)
+SELECT $1::uuid, 'ROLES', $2::uuid, now() + interval '1 minute'
+WHERE EXISTS (SELECT FROM sessions WHERE municipality_id = $1 AND resident_id = $2);
 
 -- fragment: feed_place
 -- Where a snapshot stands in the feed: the oldest transaction still running, and the first that it can't know of.

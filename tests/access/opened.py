@@ -9,22 +9,8 @@ from backend.app import create_app
 from backend.commands import connect
 from backend.db import municipalities
 from backend.demo.load import SLUG
-from backend.embedded.folder import secret_key, signing_key_file
-from backend.embedded.servers import Servers
-from backend.settings import Settings, load_settings
+from backend.settings import Settings
 from tests.conftest import Api
-
-
-def town_settings(servers: Servers, database_url: str) -> Settings:
-    return load_settings(
-        database_url=database_url,
-        redis_url=servers.redis_url,
-        secret_key=secret_key(servers.folder.path),
-        signing_key_file=signing_key_file(servers.folder.path),
-        default_municipality=SLUG,
-        rate_limits="off",
-        log_level="error",
-    )
 
 
 @asynccontextmanager

@@ -25,8 +25,16 @@ PATHS = {
     "/readyz": ("GET HEAD", 200),
     "/metrics": ("GET HEAD", 200),
     "/.well-known/jwks.json": ("GET HEAD", 200),
+    "/.well-known/login/{municipality}/{provider}/jwks.json": ("GET HEAD", 404),  # of a provider that isn't there
+    "/personal-data/{secret}": ("GET HEAD", 401),
 }
-BELOW = {"/graphiql": "/graphiql/graphiql.min.css"}
+BELOW = {
+    "/graphiql": "/graphiql/graphiql.min.css",
+    "/.well-known/login/{municipality}/{provider}/jwks.json": "/.well-known/login/ilola/nobody/jwks.json",
+    "/personal-data/{secret}": f"/personal-data/{'x' * 43}",
+}
+# What tells those who are signed in something else: of nobody's here. Somebody's is in tests/test_data_exports.py.
+SIGNED_IN = {"/personal-data/{secret}": 404}
 COUNTING = {"/metrics"}  # differs between any two calls
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
@@ -44,6 +52,7 @@ async def test_every_path_is_listed_and_takes_its_methods_only(towns: Towns) -> 
 
 async def test_every_path_is_the_same_for_everybody_and_tells_of_no_municipality(towns: Towns) -> None:
     client, uuids = towns.here.people.api.client, towns.here.uuids | towns.there.uuids
+    others: dict[str, bytes] = {}
     for path in PATHS:
         expected = (await client.get(BELOW.get(path, path))).content
         for town in (towns.here, towns.there):
@@ -53,7 +62,11 @@ async def test_every_path_is_the_same_for_everybody_and_tells_of_no_municipality
                     "authorization": f"Bearer {town.people.tokens.get(actor, 'x')}",
                 }
                 answer = await client.get(BELOW.get(path, path), headers=headers)
-                assert answer.content == expected or path in COUNTING
+                if path in SIGNED_IN and actor != "anonymous":
+                    assert (answer.status_code, town.slug in answer.text) == (SIGNED_IN[path], False)
+                    assert others.setdefault(path, answer.content) == answer.content
+                else:
+                    assert answer.content == expected or path in COUNTING
                 assert not any(canary in answer.text for canary in CANARIES.values())
                 assert not any(slug in answer.text for slug in CANARIES) or path in BELOW
                 assert not uuids & set(uuids_in(answer.text))

@@ -4,11 +4,13 @@ from dataclasses import dataclass, field, replace
 from uuid import UUID, uuid4
 
 import asyncpg
+import httpx2
 
 from backend.demo.load import SLUG
 from backend.ids import global_id, parse_id
 from tests.conftest import OTHER, Api
 from tests.contents import tenant_columns
+from tests.login.idp import Idp
 from tests.schema_walk import node_types
 from tests.test_access import People, Scene, scene
 
@@ -30,7 +32,9 @@ NO_CANARY = {
     "audit_entries.act": "a code",
     "identities.kind": "a code",
     "identities.email": "an address, of EMAIL alone",
+    "email_challenges.locale": "a language tag",
     "invitations.source": "a code",
+    "login_attempts.locale": "a language tag",
     "public_changes.kind": "a code",
     "resident_roles.source": "a code",
     "revocations.kind": "a code",
@@ -65,9 +69,13 @@ WITH i AS (
   SELECT $1, p.department_id, t.id, p.id FROM posts AS p
   JOIN themes AS t ON t.municipality_id = $1 AND t.department_id = p.department_id
   WHERE p.municipality_id = $1 AND p.position = 150 LIMIT 1
-), n AS (
-  INSERT INTO invitations (municipality_id, secret_hash, email, role, source, expires_at)
-  VALUES ($1, sha256($3::text::bytea), 'kutsu@x', 'MODERATOR', 'COMMAND', now() + interval '1 day')
+), c AS (
+  INSERT INTO email_challenges (municipality_id, email_hash, sealed_email, code_hash, link_hash, locale, expires_at)
+  SELECT $1, h, '', h, h, 'fi', now() + interval '1 hour' FROM sha256($3::text::bytea) AS h
+), l AS (
+  INSERT INTO login_attempts
+    (municipality_id, state_hash, provider_id, redirect_uri, code_challenge, locale, expires_at)
+  VALUES ($1, sha256($3::text::bytea), 'tunnus', 'https://x', 'x', 'fi', now() + interval '1 hour')
 ), k AS (
   INSERT INTO passkeys (municipality_id, resident_id, credential_hash, public_key, sign_count, name)
   VALUES ($1, $3, sha256($3::text::bytea), '\\x00', 0, 'Avain')
@@ -130,13 +138,13 @@ class Towns:
     there: Town
     silent: frozenset[str] = field(default_factory=frozenset)  # text columns without a canary
 
-    def asked_through(self, api: Api) -> "Towns":
-        """The same, in a clone of their database."""
-        return replace(self, here=_moved(self.here, api), there=_moved(self.there, api))
+    def asked_through(self, api: Api, idp: Idp | None = None) -> "Towns":
+        """The same, in a clone of their database, or by another process."""
+        return replace(self, here=_moved(self.here, api, idp), there=_moved(self.there, api, idp))
 
 
-def _moved(town: Town, api: Api) -> Town:
-    return replace(town, people=replace(town.people, api=api))
+def _moved(town: Town, api: Api, idp: Idp | None) -> Town:
+    return replace(town, people=replace(town.people, api=api, idp=idp or town.people.idp))
 
 
 async def build_towns(api: Api) -> Towns:
@@ -151,7 +159,7 @@ async def build_towns(api: Api) -> Towns:
 async def _build(api: Api, slug: str) -> Town:
     municipality_id = await api.conn.fetchval("SELECT id FROM municipalities WHERE slug = $1", slug)
     await api.conn.execute(OFFICES, municipality_id)
-    people = People(api, slug)
+    people = People(api, Idp("", "", httpx2.AsyncClient()), slug)  # nobody logs in with another meanwhile
     await people.gather()
     await api.conn.execute("UPDATE residents SET display_name = 'Nimi' WHERE municipality_id = $1", municipality_id)
     found = await scene(people)
@@ -175,11 +183,19 @@ async def _build(api: Api, slug: str) -> Town:
         Thing("response to the hidden idea", found.response),
         Thing("notification", found.notification),
         Thing("session", found.session),
+        Thing("passkey", global_id("Passkey", await _only(api.conn, "passkeys", municipality_id))),
+        Thing("invitation", global_id("Invitation", await _only(api.conn, "invitations", municipality_id))),
         *more,
     ]
     missing = {type_.name for type_ in node_types()} - {thing.type_name for thing in things}
     assert not missing, f"put one of {missing} into a town, and say in test_sights.py who sees it"
     return Town(people, found, tuple(things))
+
+
+async def _only(conn: "Connection[asyncpg.Record]", table: str, municipality_id: UUID) -> UUID:
+    statement = f"SELECT id FROM {table} WHERE municipality_id = $1 ORDER BY id LIMIT 1"  # noqa: S608 # ours
+    found: UUID = await conn.fetchval(statement, municipality_id)
+    return found
 
 
 async def _offices(conn: "Connection[asyncpg.Record]", municipality_id: UUID) -> list[Thing]:

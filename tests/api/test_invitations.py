@@ -1,4 +1,4 @@
-"""C9: a mailed link to a role opens once, for seven days, for whoever reads mail there and nobody else."""
+"""C9: a mailed link to a role opens once, for seven days, for whoever reads mail there, and for no other account."""
 
 import asyncio
 import base64
@@ -157,7 +157,7 @@ async def test_one_key_sends_one_mail(api: Api) -> None:
 
 
 async def test_what_cant_be_granted_isnt_invited_to(api: Api) -> None:
-    administrator, before = await api.token("ADMINISTRATOR"), None
+    administrator = await api.token("ADMINISTRATOR")
     before = await contents(api.conn)
     for more, code, field in (
         ({"role": "RESIDENT"}, "INVALID", "role"),

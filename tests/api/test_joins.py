@@ -1,6 +1,7 @@
 """Two accounts of one person become one: everything of both, and never two votes on an idea."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from backend.commands import set_vote_strength
 from backend.db.joins import MOVES
 from backend.db.votes import VoteStatement, set_votes
 from backend.demo.load import SLUG
+from backend.errors import Unavailable
 from backend.ids import global_id, parse_id
 from backend.jobs.join_again import join_again
 from tests.api.test_sign_in import device, email, person, signed_in, whose
@@ -271,6 +273,10 @@ async def test_line_3_one_person_from_three_devices_erased_and_back_has_one_vote
         logged_in = tasks.create_task(log_in())
     assert logged_in.result() & set(ids)
 
+    async def shown() -> dict[str, int]:
+        board = await api.data(BOARD)
+        return {edge["node"]["idea"]["id"]: edge["node"]["score"] for edge in board["leaderboard"]["edges"]}
+
     async def check() -> UUID:
         kept = whose(await signed_in(api, person("aino")))
         voters = {row[0] for row in await api.conn.fetch("SELECT DISTINCT resident_id FROM votes")}
@@ -279,11 +285,11 @@ async def test_line_3_one_person_from_three_devices_erased_and_back_has_one_vote
         assert await miscounts(api.conn) == []
         assert await api.conn.fetchval("SELECT coalesce(max(vote_count), 0) FROM idea_tallies") <= 1
         await api.boards_settled()
-        board = await api.data(BOARD)
-        shown = {edge["node"]["idea"]["id"]: edge["node"]["score"] for edge in board["leaderboard"]["edges"]}
         counts = await api.conn.fetch("SELECT idea_id, count(*) FROM votes WHERE voted GROUP BY 1")
         rows = {row[0]: row[1] for row in counts}
-        assert shown == {idea: rows.get(parse_id(idea)[1], 0) for idea in ideas}
+        async with asyncio.timeout(5):  # what is the same for everybody may be a second old
+            while await shown() != {idea: rows.get(parse_id(idea)[1], 0) for idea in ideas}:  # noqa: ASYNC110 # likewise
+                await asyncio.sleep(0.1)
         return kept
 
     kept = await check()
@@ -317,12 +323,23 @@ async def test_fifty_joins_at_once_with_votes_in_flight_wait_for_nobody_in_a_rin
     async def vote(token: str) -> None:
         for idea in random.sample(ideas, len(ideas)):
             answer = (await api.post(SET_VOTE, {"input": {"ideaId": idea, "voted": True}}, token=token)).json()
-            assert {error["extensions"]["code"] for error in answer.get("errors", [])} <= {"UNAUTHENTICATED"}, answer
+            codes = {error["extensions"]["code"] for error in answer.get("errors", [])}
+            assert codes <= {"UNAUTHENTICATED", "UNAVAILABLE"}, answer
+
+    async def log_in(name: str, id: UUID) -> None:
+        """As a phone does it: sends again where the machine is too busy."""
+        for _ in range(5):
+            with contextlib.suppress(Unavailable):
+                await signed_in(api, person(name), caller=id)
+                return
+        raise AssertionError("never got in")
 
     await asyncio.gather(
-        *(signed_in(api, person(name), caller=devices[1][1]) for name, devices in people for _ in range(2)),
+        *(log_in(name, devices[1][1]) for name, devices in people for _ in range(2)),
         *(vote(token) for _, devices in people for token, _ in devices),
     )
+    await asyncio.sleep(1.5)  # until PostgreSQL's counters are written
+    assert await api.conn.fetchval("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == 0
     joined = "SELECT count(*) FROM residents WHERE joined_into_id IS NOT NULL"
     assert await api.conn.fetchval(joined) == 25
     assert await api.conn.fetchval("SELECT max(vote_count) FROM idea_tallies") == 25

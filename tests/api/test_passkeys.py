@@ -10,6 +10,7 @@ import pytest
 
 from backend.ids import parse_id
 from backend.settings import Settings
+from tests.api.test_roles import id_of
 from tests.authenticator import Authenticator, decoded, encoded
 from tests.conftest import OTHER, Api
 from tests.contents import contents
@@ -116,7 +117,6 @@ async def test_options_ask_for_a_verified_user_and_tell_nobodys_name(api: Api) -
         {"rp_id": "muula.example"},
         {"challenge": encoded(b"0" * 32)},
         {"type": "webauthn.create"},
-        {"user": b"0" * 16},
     ],
     ids=str,
 )
@@ -268,7 +268,18 @@ async def test_a_challenge_ends_after_five_minutes(api: Api) -> None:
     assert (await finish(api, challenge, key.get(options, HERE)))["errors"] == SPENT
 
 
-async def test_who_was_erased_or_joined_signs_in_no_more(api: Api) -> None:
+async def test_a_passkey_goes_with_its_account_into_another(api: Api) -> None:
+    token, survivor, key = await api.token("MODERATOR"), await api.token(), Authenticator()
+    await add(api, token, key)
+    joined, other = [await id_of(api, each) for each in (token, survivor)]
+    await api.conn.execute("UPDATE passkeys SET resident_id = $1", parse_id(other)[1])
+    await api.conn.execute(
+        "UPDATE residents SET joined_into_id = $1 WHERE id = $2", parse_id(other)[1], parse_id(joined)[1]
+    )
+    assert (await login(api, key))["viewer"]["resident"]["id"] == other
+
+
+async def test_who_was_erased_signs_in_no_more(api: Api) -> None:
     token, key = await api.token("MODERATOR"), Authenticator()
     await add(api, token, key)
     await api.conn.execute("UPDATE residents SET erased_at = now() WHERE id = (SELECT resident_id FROM passkeys)")

@@ -26,6 +26,7 @@ from tests.test_bad_input import CODES
 
 Json: TypeAlias = Any  # Any: what JSON holds
 
+SECONDS, SEED = "FUZZ_SECONDS", "FUZZ_SEED"  # what `python -m tests.fuzz` tells the test
 # High enough for whatever is made up, so that it is executed rather than measured.
 NO_LIMITS = Limits(
     document_bytes=10**6,

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 COMPLETE = (
     "mutation ($input: CompleteLoginInput!) { completeLogin(input: $input) { accessToken errors { code field } } }"
 )
-NOW = int(time.time())
+NOW, SOON = int(time.time()), int(time.time()) + 86_400  # tests may begin long after they were read
 FOREIGN = RSAKey.generate_key(2048)
 FOREIGN_JWK: Json = {**FOREIGN.as_dict(private=False), "kid": "theirs"}
 
@@ -59,9 +59,9 @@ LIES = {
     "expired": claims(exp=NOW - 31),
     "never expires": claims(exp=None),
     "expires as text": claims(exp="tomorrow"),
-    "expires in a list": claims(exp=[NOW + 300]),
-    "not yet": claims(nbf=NOW + 600),
-    "from the future": claims(iat=NOW + 600),
+    "expires in a list": claims(exp=[SOON]),
+    "not yet": claims(nbf=SOON),
+    "from the future": claims(iat=SOON),
     "from no time": claims(iat=None),
     "another nonce": claims(nonce="another"),
     "no nonce": claims(nonce=None),
@@ -107,12 +107,13 @@ async def test_a_false_id_token_logs_nobody_in(person: Person, idp: Idp, way: st
             await idp.set(token=lie.token)
             minted = await idp.order("mint", client_id="heitto", nonce=begun["nonce"])
             back = {"state": begun["state"], "idToken": minted}
+        shape = name == "80 kB" and way == "idToken"  # which is seen before anything else
         before = await contents(person.api.conn)
         answer = (await person.api.post(COMPLETE, {"input": back})).json()
         refused = (answer.get("data") or {}).get("completeLogin") or answer
         if refused["errors"] != [{"code": "INVALID", "field": ["input", way]}] or refused["accessToken"]:
             wrong.append((name, refused))
-        if await changed(person.api, before) != {"login_attempts"}:
+        if await changed(person.api, before) != (set() if shape else {"login_attempts"}):
             wrong.append((name, "changed something"))
         await idp.set(token={})
     assert wrong == []
@@ -170,7 +171,7 @@ async def test_every_allowed_algorithm_verifies(person: Person, idp: Idp, algori
 async def test_d4_keys_and_addresses_in_the_header_are_ignored(person: Person, idp: Idp) -> None:
     """A token signed with a key of one's own, which its header brings along or points to."""
     begun = await person.begin()
-    told = {"iss": idp.issuer, "aud": "heitto", "sub": "aino", "iat": NOW, "exp": NOW + 600, "nonce": begun["nonce"]}
+    told = {"iss": idp.issuer, "aud": "heitto", "sub": "aino", "iat": NOW, "exp": SOON, "nonce": begun["nonce"]}
     for header in (
         {"jwk": FOREIGN_JWK},
         {"jwk": FOREIGN_JWK, "kid": "theirs"},
@@ -203,7 +204,7 @@ async def test_where_tokens_are_encrypted_others_are_refused(person: Person, idp
     await idp.set(token={})
     plain = await idp.order("mint", client_id="heitto", nonce=begun["nonce"], acr=LOA3, hetu="131052-308T")
     plain_for_it = await idp.order("mint", client_id="another", aud="heitto-vahva", nonce=begun["nonce"], acr=LOA3)
-    for token in (plain, plain_for_it, "a.b.c.d.e", "....", "", "a" * 100_000):
+    for token in (plain, plain_for_it, "a.b.c.d.e", "....", "", "a" * 100_000, "ä.ö.å.x.y"):
         begun = await person.begin("vahva")
         refused = await person.complete(state=begun["state"], idToken=token)
         assert refused["errors"] == [{"code": "INVALID", "field": ["input", "idToken"]}], token[:20]

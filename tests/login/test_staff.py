@@ -57,14 +57,14 @@ async def test_roles_go_at_the_next_login_and_at_once(person: Person, idp: Idp) 
     idea = await person.api.idea()
     hide = f'mutation {{ hideIdea(input: {{ideaId: "{idea}", reason: "x"}}) {{ idea {{ id }} }} }}'
     assert await person.api.code(hide, token=session["accessToken"]) == "FORBIDDEN"  # the older token's role is gone
-    assert (await entries(person))[2:] == [("ROLE_REMOVED", None, '{"role":"MODERATOR","source":"kunta"}')]
+    assert (await entries(person))[2:] == [("ROLE_REVOKED", None, '{"role":"MODERATOR","sources":["kunta"]}')]
     await staff(idp)
     assert (await person.log_in("kunta"))["viewer"]["roles"] == ["RESIDENT"]
     ids = await person.api.conn.fetch("SELECT DISTINCT subject_id FROM audit_entries")
     _, account = parse_id(session["viewer"]["resident"]["id"])
     assert [row[0] for row in ids] == [account]
     closed = "SELECT count(*) FROM revocations WHERE kind = 'ROLES' AND subject_id = $1"
-    assert await person.api.conn.fetchval(closed, account) == 3
+    assert await person.api.conn.fetchval(closed, account) == 4  # two given, two taken
 
 
 async def test_a_login_that_changes_no_role_writes_nothing_about_roles(person: Person, idp: Idp) -> None:
@@ -117,10 +117,23 @@ async def test_an_official_is_who_has_the_post_holders_address(person: Person, i
     await staff(idp, "officials", email=holder["email"].upper(), email_verified=True)
     session = await person.log_in("kunta")
     assert session["viewer"]["official"] == {"name": holder["name"]}
-    assert (await entries(person))[-1] == ("OFFICIAL_TIED", None, f'{{"official":"{holder["id"]}","source":"kunta"}}')
-    acts = len(await entries(person))
+    assert session["viewer"]["roles"] == ["RESIDENT", "OFFICIAL"]
+    details = f'{{"official":"{holder["id"]}","role":"OFFICIAL","source":"kunta"}}'
+    assert await entries(person) == [("ROLE_GRANTED", None, details)]
     await person.log_in("kunta")
-    assert len(await entries(person)) == acts
+    assert len(await entries(person)) == 1
+    await staff(idp, email=holder["email"], email_verified=True)
+    left = (await person.log_in("kunta"))["viewer"]
+    assert (left["roles"], left["official"]) == (["RESIDENT"], None)
+
+
+async def test_nobody_speaks_for_a_post_that_another_account_speaks_for(person: Person, idp: Idp) -> None:
+    holder = await post_holder(person)
+    await staff(idp, "officials", "moderators", email=holder["email"], email_verified=True)
+    assert (await person.log_in("kunta"))["viewer"]["official"] == {"name": holder["name"]}
+    await staff(idp, "officials", "moderators", sub="another", email=holder["email"], email_verified=True)
+    another = (await person.log_in("kunta"))["viewer"]
+    assert (another["roles"], another["official"]) == (["RESIDENT", "MODERATOR"], None)
 
 
 async def test_an_address_ties_nobody_unless_it_is_verified_current_and_here(person: Person, idp: Idp) -> None:
@@ -137,7 +150,8 @@ async def test_an_address_ties_nobody_unless_it_is_verified_current_and_here(per
         ]
     ):
         await staff(idp, *groups, sub=f"virkailija {number}", **claims)
-        assert (await person.log_in("kunta"))["viewer"]["official"] is None, claims
+        viewer = (await person.log_in("kunta"))["viewer"]
+        assert (viewer["official"], "OFFICIAL" in viewer["roles"]) == (None, False), claims
     await person.api.conn.execute("UPDATE officials SET ended_at = now() WHERE id = $1", holder["id"])
     await staff(idp, "officials", sub="last", email=holder["email"], email_verified=True)
     assert (await person.log_in("kunta"))["viewer"]["official"] is None

@@ -99,15 +99,19 @@ async def test_a_login_takes_a_code_or_an_id_token(person: Person) -> None:
     for input in ({"state": back["state"]}, {**back, "idToken": "x"}):
         await refused(person, REFUSED, **input)
     for code in ("", "x" * 5000):
-        await refused(person, REFUSED, spent=True, state=(await person.code())["state"], code=code)
+        await refused(person, REFUSED, state=back["state"], code=code)
+    for token in ("", "x" * 40_000):
+        await refused(person, [{"code": "INVALID", "field": ["input", "idToken"]}], state=back["state"], idToken=token)
     assert (await person.complete(**back))["errors"] == []
 
 
 async def test_an_apps_own_verifier_must_be_the_one_it_began_with(person: Person, idp: Idp) -> None:
-    for verifier in ("w" * 43, "", "v", "v" * 129, "ä" * 43, None):
-        back = await person.code("julkinen", codeChallenge=CHALLENGE)
-        asked = back if verifier is None else {**back, "codeVerifier": verifier}
-        await refused(person, REFUSED, spent=True, **asked)
+    back = await person.code("julkinen", codeChallenge=CHALLENGE)
+    for verifier in ("", "v", "v" * 129, "ä" * 43):
+        malformed = [{"code": "INVALID", "field": ["input", "codeVerifier"]}]
+        await refused(person, malformed, **back, codeVerifier=verifier)
+    await refused(person, REFUSED, spent=True, **back, codeVerifier="w" * 43)
+    await refused(person, REFUSED, spent=True, **await person.code("julkinen", codeChallenge=CHALLENGE))
     back = await person.code("julkinen")
     await refused(person, REFUSED, spent=True, **back, codeVerifier=VERIFIER)
     assert await idp.hits("/token") == 0  # known without asking

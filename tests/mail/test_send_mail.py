@@ -1,9 +1,10 @@
 """The job against a real SMTP server: sealed, sent, sent again, refused, too late, and no address in any log."""
 
 import asyncio
+import logging
 import os
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,9 +12,11 @@ from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
+import structlog
 from aiosmtpd import smtp
 from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
 
@@ -22,6 +25,7 @@ from backend.db.pool import Connection
 from backend.demo.load import SLUG
 from backend.errors import Unavailable
 from backend.jobs import queue
+from backend.jobs import send_mail as send_mail_job
 from backend.jobs.send_mail import NAME, forget_mails_to, pruning, send_mail, sending
 from backend.mail.smtp import Delayed
 from backend.settings import Settings
@@ -77,6 +81,21 @@ async def smtp_server(sink: Sink, tls: ssl.SSLContext | None = None, **options: 
         yield sink
     finally:
         server.close()
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """All that the job and the queue say, whatever the level is that other tests have set."""
+    lines: list[str] = []
+
+    def keep(_: object, name: str, event: MutableMapping[str, Any]) -> str:  # Any: what is logged
+        lines.append(f"{name} {event}")
+        raise structlog.DropEvent
+
+    everything = structlog.make_filtering_bound_logger(logging.DEBUG)
+    for module in (send_mail_job, queue):
+        monkeypatch.setattr(module, "log", structlog.wrap_logger(None, processors=[keep], wrapper_class=everything))
+    return lines
 
 
 def mailing(settings: Settings, **changed: object) -> Settings:
@@ -161,21 +180,21 @@ async def test_without_mail_set_up_whoever_needs_it_is_told(conn: Connection, se
 
 @pytest.mark.parametrize("answer", ["550 5.1.1 unknown user", "553 no such mailbox"])
 async def test_a_mail_refused_for_good_is_dropped_with_one_line_without_the_address(
-    conn: Connection, settings: Settings, capfd: pytest.CaptureFixture[str], answer: str
+    conn: Connection, settings: Settings, logged: list[str], answer: str
 ) -> None:
     async with smtp_server(Sink(refuses=answer)) as sink:
         sends = through(settings, sink)
         await enqueue(conn, sends)
         await sending(sends)(await payload(conn))  # done: nothing is raised
         assert sink.asked == 1
-    said = capfd.readouterr()
-    [line] = [line for line in (said.out + said.err).splitlines() if "mail_dropped" in line]
+    [line] = logged
+    assert "mail_dropped" in line
     assert f"SMTPRecipientRefused {answer[:3]}" in line
-    assert "kanarialintu" not in said.out + said.err
+    assert "kanarialintu" not in line
 
 
 async def test_a_mail_refused_for_now_is_tried_again_and_no_log_names_the_address(
-    conn: Connection, settings: Settings, database_url: str, capfd: pytest.CaptureFixture[str]
+    conn: Connection, settings: Settings, database_url: str, logged: list[str]
 ) -> None:
     stopping = asyncio.Event()
     async with smtp_server(Sink(refuses="450 greylisted")) as sink:
@@ -196,9 +215,8 @@ async def test_a_mail_refused_for_now_is_tried_again_and_no_log_names_the_addres
             await queue.work(database_url, jobs={NAME: watched}, hourly={}, stopping=stopping)
         assert (sink.asked, len(sink.taken)) == (2, 1)
     assert await conn.fetchval("SELECT count(*) FROM pgqueuer") == 0
-    said = capfd.readouterr()
-    assert "job_failed" in said.out + said.err
-    kept = said.out + said.err + str(await conn.fetch("SELECT * FROM pgqueuer_log"))
+    assert ["job_failed" in line for line in logged] == [True]
+    kept = str(logged) + str(await conn.fetch("SELECT * FROM pgqueuer_log"))
     assert not [each for each in ("kanarialintu", CODE, "salaisuus") if each in kept]
 
 

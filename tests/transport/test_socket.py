@@ -8,6 +8,7 @@ from starlette.types import ASGIApp
 from structlog.testing import capture_logs
 
 from backend.transport import socket
+from backend.transport.gate import Ending
 from tests.transport import toy
 from tests.transport.wire import Wire
 
@@ -319,3 +320,29 @@ async def test_leaving_closes_every_generator() -> None:
             wire.say(subscribe(str(number), "subscription { endless }"))
             await wire.hear()
     assert (toy.seen["opened"], toy.seen["closed"]) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("ending", "close"), [(Ending.FORBIDDEN, (4403, "Forbidden")), (Ending.RECONNECT, (1012, "Reconnect"))]
+)
+async def test_c10_a_socket_ends_when_its_caller_is_turned_away_also_before_it_was_ready(
+    ending: Ending, close: tuple[int, str]
+) -> None:
+    gate = toy.ToyGate()
+    pipeline = toy.pipeline(gate)
+    async with connect(app=toy.create_app(pipeline)) as wire, connect(app=toy.create_app(pipeline)) as other:
+        await initialised(wire, authorization="Bearer good")
+        await initialised(other)
+        wire.say(subscribe("s", "subscription { endless }"))
+        assert (await wire.hear())["payload"] == {"data": {"endless": 1}}
+        gate.turned_away = ending
+        pipeline.review()
+        assert await wire.closed() == close
+        assert toy.seen["closed"] == 1
+        async with connect(app=toy.create_app(pipeline)) as late:  # admitted before, and ready after
+            await accepted(late)
+            late.say({**INIT, "payload": {"authorization": "Bearer good"}})
+            if (await late.take())["type"] != "websocket.close":
+                assert await late.closed() == close
+        other.say(subscribe("s", "{ hello }"))
+        assert (await other.hear())["payload"] == {"data": {"hello": "Hello, world!"}}

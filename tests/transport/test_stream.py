@@ -9,6 +9,7 @@ import pytest
 from starlette.types import ASGIApp
 
 from backend.transport import stream
+from backend.transport.gate import Ending
 from tests.transport import toy
 from tests.transport.wire import Wire
 
@@ -152,6 +153,24 @@ async def test_f7_drain_ends_streams() -> None:
         await event(wire)
         pipeline.drain()
         assert await event(wire) == ""
+
+
+async def test_c10_a_stream_ends_without_complete_when_its_caller_is_turned_away_also_before_it_began() -> None:
+    gate = toy.ToyGate()
+    pipeline, token = toy.pipeline(gate), {"authorization": "Bearer good"}
+    app = toy.create_app(pipeline)
+    async with post("subscription { endless }", app=app, headers=token) as wire, post("{ hello }", app=app) as other:
+        await started(wire)
+        await event(wire)
+        gate.turned_away = Ending.RECONNECT
+        pipeline.review()
+        assert await event(wire) == ""
+        assert toy.seen["closed"] == 1
+        async with post("subscription { endless }", app=app, headers=token) as late:
+            await started(late)
+            assert await event(late) == ""
+        await started(other)
+        assert "Hello" in await event(other)
 
 
 async def test_leaving_closes_the_generator() -> None:

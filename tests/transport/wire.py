@@ -12,9 +12,15 @@ class Wire:
     """`async with Wire(app, scope) as wire`; leaving it is the client's going away."""
 
     def __init__(
-        self, app: ASGIApp, type: str, path: str, headers: dict[str, str] | None = None, **more: Any
-    ) -> None:  # Any: ASGI's own type
-        raw = [(k.lower().encode(), v.encode()) for k, v in (headers or {}).items()]
+        self,
+        app: ASGIApp,
+        type: str,
+        path: str,
+        headers: dict[str, str] | list[tuple[bytes, bytes]] | None = None,
+        **more: Any,  # Any: ASGI's own type
+    ) -> None:
+        named = headers if isinstance(headers, dict) else {}
+        raw = headers if isinstance(headers, list) else [(k.lower().encode(), v.encode()) for k, v in named.items()]
         self.scope = {"type": type, "path": path, "raw_path": path.encode(), "root_path": "", "query_string": b""}
         self.scope |= {"headers": raw, "client": ("192.0.2.1", 5000), "scheme": "http", "http_version": "1.1", **more}
         self._app = app
