@@ -77,8 +77,15 @@ WITH i AS (
     (municipality_id, state_hash, provider_id, redirect_uri, code_challenge, locale, expires_at)
   VALUES ($1, sha256($3::text::bytea), 'tunnus', 'https://x', 'x', 'fi', now() + interval '1 hour')
 ), k AS (
-  INSERT INTO passkeys (municipality_id, resident_id, credential_hash, public_key, sign_count, name)
-  VALUES ($1, $3, sha256($3::text::bytea), '\\x00', 0, 'Avain')
+  INSERT INTO passkeys (municipality_id, resident_id, credential_hash, public_key, sign_count, name, last_used_at)
+  VALUES ($1, $3, sha256($3::text::bytea), '\\x00', 0, 'Avain', now())
+), x AS (
+  INSERT INTO data_exports (municipality_id, resident_id, secret_hash, ready_at, expires_at)
+  VALUES ($1, $3, sha256($3::text::bytea), now(), now() + interval '1 day')
+), f AS (
+  UPDATE invitations AS i SET role = 'OFFICIAL', official_id = o.id
+  FROM officials AS o JOIN posts AS p ON p.municipality_id = o.municipality_id AND p.id = o.post_id
+  WHERE i.municipality_id = $1 AND o.municipality_id = $1 AND p.position = 150
 ), s AS (
   UPDATE sessions SET device_name = 'Puhelin' WHERE municipality_id = $1
 )

@@ -8,11 +8,13 @@ import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from graphql import GraphQLError, OperationType, get_operation_ast, parse, print_ast
 
+from backend.commands import CommandError
 from backend.ids import parse_id
 from backend.realtime.hub import notifications_channel
 from backend.transport.limits import Limits
@@ -92,7 +94,8 @@ class Fuzz:
     async def sign_in(self) -> None:
         """Whoever was signed out, by others or by themselves, with the roles they had."""
         for actor in self.signed_out - {"anonymous"}:
-            await self.asker.town.people.sign_in(actor)
+            with suppress(CommandError):  # there is no such person any more
+                await self.asker.town.people.sign_in(actor)
         self.signed_out.clear()
 
     async def ask(self, asked: Asked) -> None:
@@ -172,7 +175,7 @@ async def fuzz(towns: Towns, *, seconds: float, first_seed: int = 0) -> Report:
     pairs = [_made(town, other, report) for town, other in ((towns.here, towns.there), (towns.there, towns.here))]
     for each, values, sources in pairs:
         await values.renew()
-        for asked in await sources.walk(each.asker.town):
+        async for asked in sources.walk(each.asker.town):
             await each.ask(asked)
             await each.sign_in()
     for round in itertools.count(first_seed):

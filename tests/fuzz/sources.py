@@ -1,5 +1,6 @@
 """Where operations come from: schemathesis, our own generator, and the walk over everything that the schema has."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, TypeAlias
@@ -38,7 +39,18 @@ from tests.schema_walk import SCHEMA, root_fields, selection
 Json: TypeAlias = Any  # Any: what JSON holds
 
 MARK = "@one of:"  # and then: which of the values that fit
-ACTORS = ("anonymous", "author", "contact", "strong", "official", "coordinator", "moderator", "administrator")
+ACTORS = (
+    "anonymous",
+    "author",
+    "contact",
+    "strong",
+    "official",
+    "coordinator",
+    "moderator",
+    "administrator",
+    "applicant",
+)
+ERASING, ERASED = "eraseAccount", "applicant"  # the one who asks for it, when all else of the walk is done
 KINDS = (OperationType.QUERY, OperationType.MUTATION, OperationType.MUTATION, OperationType.SUBSCRIPTION)
 
 
@@ -111,14 +123,20 @@ class Sources:
         made = [write_operation(SCHEMA, lot.choice(KINDS), lot.randrange, examples=self._values) for _ in range(number)]
         return [Asked("own", each.text, lot.randrange(100), each.variables, each.name) for each in made]
 
-    async def walk(self, town: Town) -> list[Asked]:
-        """Every query with everything below it, every mutation done and refused, and every subscription."""
-        author = ACTORS.index("author")
+    async def walk(self, town: Town) -> AsyncIterator[Asked]:
+        """Every query with everything below it, every subscription, and every mutation refused and done."""
+        await town.people.idea()  # with a title that is looked for
+        always = [ACTORS.index(actor) for actor in ("author", "contact", "administrator")]
         texts = [*from_the_root(town.id("theme")), *by_id(self._values.ids)]
         texts += [f'{{ node(id: "{thing.id}") {{ id }} }}' for thing in town.things]
-        always = [ACTORS.index(actor) for actor in ("author", "contact", "administrator")]
-        found = [Asked("walk", text, who) for n, text in enumerate(texts) for who in {*always, n % len(ACTORS)}]
-        for call in calls():
+        for n, text in enumerate(texts):
+            for who in {*always, n % len(ACTORS)}:
+                yield Asked("walk", text, who)
+        for name, each in root_fields("subscription").items():
+            needed = f'(id: "{town.id("voted idea")}")' if "id" in each.args else ""
+            below = selection(get_named_type(each.type), 1, inner)
+            yield Asked("walk", f"subscription {{ {name}{needed} {below} }}", ACTORS.index("author"))
+        for call in sorted(calls(), key=lambda call: call.name == ERASING):
             if call.kind == "mutation":
                 [argument] = call.field.args.values()
                 payload = selection(get_named_type(call.field.type), 2, inner, lists=False)
@@ -126,12 +144,9 @@ class Sources:
                 text = f"mutation ($i: {argument.type}) {{ {call.name}(input: $i) {payload} }}"
                 for n, actor in enumerate(ACTORS):
                     input = await town.people.input(call.name, actor)
-                    found += [Asked("walk", text, n, {"i": each}) for each in (_refused(argument.type, input), input)]
-        for name, each in root_fields("subscription").items():
-            needed = f'(id: "{town.id("voted idea")}")' if "id" in each.args else ""
-            below = selection(get_named_type(each.type), 1, inner)
-            found.append(Asked("walk", f"subscription {{ {name}{needed} {below} }}", author))
-        return found
+                    yield Asked("walk", text, n, {"i": _refused(argument.type, input)})
+                    if call.name != ERASING or actor == ERASED:
+                        yield Asked("walk", text, n, {"i": input})
 
 
 def _refused(type_: GraphQLInputType, input: Json) -> Json:
