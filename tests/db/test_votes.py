@@ -3,7 +3,8 @@
 import pytest
 
 from backend.db.pool import Connection
-from backend.db.votes import VoteStatement, set_votes
+from backend.db.votes import VoteStatement, recount, set_votes
+from tests.chaos.checks import miscounts
 from tests.conftest import Api
 
 pytestmark = pytest.mark.anyio
@@ -25,3 +26,18 @@ async def test_batches_of_every_size_share_one_plan(api: Api, conn: Connection) 
     plans = "SELECT custom_plans, generic_plans FROM pg_prepared_statements WHERE statement LIKE $1"
     found = await conn.fetchrow(plans, "%INSERT INTO votes%")
     assert tuple(found or ()) == (FIVE, 9 - FIVE)
+
+
+async def test_a_vote_taken_back_and_another_cast_in_one_batch_move_days_and_boards(api: Api, conn: Connection) -> None:
+    """Counts stay, but a vote of three days ago made way for one of today."""
+    await api.idea()
+    idea_id = await conn.fetchval("SELECT id FROM ideas")
+    first, second = [row[0] for row in await conn.fetch("SELECT id FROM residents ORDER BY id LIMIT 2")]
+    await set_votes(conn, [VoteStatement(api.catalogue.id, idea_id, first, True)])
+    await conn.execute("UPDATE votes SET cast_at = cast_at - interval '3 days'")
+    await recount(conn, municipality_id=api.catalogue.id)
+    before = await conn.fetchval("SELECT version FROM idea_tallies")
+    said = [(first, False), (second, True)]
+    await set_votes(conn, [VoteStatement(api.catalogue.id, idea_id, who, voted) for who, voted in said])
+    assert await miscounts(conn) == []
+    assert await conn.fetchval("SELECT version FROM idea_tallies") == before + 1
