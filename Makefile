@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ARGS ?=
 
-.PHONY: help demo test install check bench upstream schema lock clean
+.PHONY: help demo test install check bench fuzz upstream schema lock clean
 
 help:
 	@echo "make demo     everything on this machine, ready to try        (ARGS=\"--port 8123\")"
 	@echo "make test     the whole test suite                            (ARGS=\"-k votes\")"
 	@echo "make check    format, lint, types, layers, SQL, then the tests"
 	@echo "make bench    side by side with other servers                 (ARGS=\"--only W1\")"
+	@echo "make fuzz     asks whatever the schema allows, for 300 s      (ARGS=\"--seconds 60\")"
 	@echo "make upstream graphql-core's own execution tests, by plan      (needs a package registry)"
 	@echo "make schema   writes schema.graphql"
 	@echo "make lock     writes the locked requirements anew"
@@ -44,6 +45,9 @@ check: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m bench $(ARGS)
+
+fuzz: $(INSTALLED)
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 upstream: $(INSTALLED)
 	$(BIN)/python -m tests.planned.upstream $(ARGS)

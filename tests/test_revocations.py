@@ -6,7 +6,7 @@ Two applications on the same databases stand for two processes; what only real o
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -358,6 +358,24 @@ async def test_roles_told_twice_close_a_socket_once(api: Api) -> None:
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(wire.take(), 0.05)
     await conn.close()
+
+
+async def test_a_request_that_meets_a_change_of_roles_is_answered(api: Api) -> None:
+    """Roles change all the while; whoever asks is judged by those that were read, and not sent away."""
+    token, who = await moderator(api)
+
+    async def change() -> None:
+        while True:
+            await feed.reopen(api.conn, municipality_id=api.catalogue.id, resident_id=who)
+            await revocations(api.app).look()
+
+    changing = asyncio.create_task(change())
+    for _ in range(20):
+        answers = await asyncio.gather(*(api.post(VIEWER, token=token) for _ in range(20)))
+        assert {answer.status_code for answer in answers} == {200}
+    changing.cancel()
+    with suppress(asyncio.CancelledError):
+        await changing
 
 
 async def test_a_new_process_knows_all_that_stands_before_it_serves(api: Api, settings: Settings) -> None:

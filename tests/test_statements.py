@@ -14,8 +14,6 @@ from backend.db.statements import SQL_FOLDER, statements
 
 pytestmark = pytest.mark.anyio
 
-# Tables that are nobody's: the tenants themselves, a rule of law for all of them, and the bookkeeping of migrations.
-OF_NO_MUNICIPALITY = {"municipalities", "status_transitions", "schema_migrations"}
 OURS = "t.relnamespace = 'public'::regnamespace AND t.relkind IN ('r', 'p') AND t.relname NOT LIKE 'pgqueuer%'"
 
 
@@ -67,43 +65,6 @@ async def test_every_statement_is_one_that_postgresql_takes(
 async def test_every_filter_has_a_condition_and_every_condition_a_filter() -> None:
     asked = {field.name for field in fields(ideas.IdeaFilter)}
     assert asked | {"in_time", "parent_group"} == set(idea_statements.CONDITIONS)
-
-
-async def test_every_key_begins_with_the_municipality(conn: "asyncpg.Connection[asyncpg.Record]") -> None:
-    rows = await conn.fetch(
-        f"""
-        SELECT t.relname, (
-          SELECT a.attname FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum = i.indkey[0]
-          WHERE i.indrelid = t.oid AND i.indisprimary) AS first
-        FROM pg_class AS t WHERE {OURS}
-        """  # noqa: S608 # a constant of this file
-    )
-    assert len(rows) > 20
-    elsewhere = {row["relname"] for row in rows if row["first"] != "municipality_id"}
-    assert elsewhere == OF_NO_MUNICIPALITY
-
-
-async def test_no_reference_can_cross_municipalities(conn: "asyncpg.Connection[asyncpg.Record]") -> None:
-    rows = await conn.fetch(
-        f"""
-        SELECT c.conname, target.relname AS target,
-          ARRAY(SELECT a.attname::text FROM unnest(c.conkey) WITH ORDINALITY AS k (n, at)
-            JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = k.n ORDER BY k.at) AS own,
-          ARRAY(SELECT a.attname::text FROM unnest(c.confkey) WITH ORDINALITY AS k (n, at)
-            JOIN pg_attribute AS a ON a.attrelid = c.confrelid AND a.attnum = k.n ORDER BY k.at) AS theirs
-        FROM pg_constraint AS c
-        JOIN pg_class AS t ON t.oid = c.conrelid
-        JOIN pg_class AS target ON target.oid = c.confrelid
-        WHERE c.contype = 'f' AND {OURS}
-        """  # noqa: S608 # a constant of this file
-    )
-    assert len(rows) > 40
-    for row in rows:
-        if row["target"] == "municipalities":
-            assert (row["own"], row["theirs"]) == (["municipality_id"], ["id"]), row["conname"]
-        elif row["target"] not in OF_NO_MUNICIPALITY:
-            assert row["own"][0] == row["theirs"][0] == "municipality_id", row["conname"]
-            assert len(row["own"]) > 1, row["conname"]
 
 
 async def test_every_table_says_what_it_is_for(conn: "asyncpg.Connection[asyncpg.Record]") -> None:

@@ -1,7 +1,7 @@
 """Reading HTTP requests: headers, bodies, query strings, and which media type the client prefers."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import parse_qsl
@@ -19,12 +19,14 @@ BODY_SECONDS = 10
 
 
 class Headers:
-    """The request's headers, read once; of repeated ones the last, but every `authorization`."""
+    """The request's headers, read once; repeated ones as one list (RFC 9110, 5.3), but every `authorization`."""
 
     __slots__ = ("_by_name", "authorization", "peer")
 
     def __init__(self, scope: Scope) -> None:
         self._by_name: Mapping[bytes, bytes] = dict(scope["headers"])
+        if len(self._by_name) != len(scope["headers"]):
+            self._by_name = _joined(scope["headers"])
         self.authorization = [v.decode("latin-1") for k, v in scope["headers"] if k == b"authorization"]
         self.peer: str | None = scope["client"][0] if scope.get("client") else None
 
@@ -45,6 +47,14 @@ class Headers:
     def get(self, name: bytes) -> str | None:
         value = self._by_name.get(name)
         return None if value is None else value.decode("latin-1")
+
+
+def _joined(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Two hosts, or two municipalities, are thereby the name of none."""
+    found: dict[bytes, bytes] = {}
+    for name, value in headers:
+        found[name] = found[name] + b", " + value if name in found else value
+    return found
 
 
 @dataclass(slots=True)

@@ -38,7 +38,7 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from backend.errors import BadUserInput, QueryTooComplex, RequestError
 from backend.fields import classes, hints
-from backend.planned import NotPlanned, Plan, Planner
+from backend.planned import ArgumentError, NotPlanned, Plan, Planner
 from backend.transport.answers import MAX_ERRORS, InvalidDocument
 from backend.transport.limits import INTROSPECTION, Limits, Measure, Ruler
 from backend.transport.payload import check_text
@@ -213,7 +213,10 @@ class Operations:
         if isawaitable(source):
             source = await source
         if isinstance(source, ExecutionResult):
-            raise (source.errors or [GraphQLError("No events.")])[0]
+            [error, *_] = source.errors or [GraphQLError("No events.")]
+            if isinstance(error.original_error, GraphQLError):  # graphql-core's own, and no resolver's
+                raise ArgumentError(error.message, error.nodes)
+            raise error
 
         def run(event: Executor[Any]) -> AwaitableOrValue[ExecutionResult]:  # Any: graphql-core leaves it open
             if operation.plan is not None:

@@ -98,6 +98,14 @@ async def test_e3_what_is_wrong_with_a_document_is_an_event(query: str, code: st
         assert await event(wire) == stream.COMPLETE.decode()
 
 
+async def test_a_null_where_none_may_be_is_the_callers_mistake() -> None:
+    query = "subscription ($n: Int = 1) { count(to: $n) }"  # valid: the variable has a default
+    async with get(query=query, variables='{"n":null}') as wire:
+        await started(wire)
+        said: Any = orjson.loads((await event(wire)).removeprefix("event: next\ndata: "))  # Any: JSON
+        assert said["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+
+
 @pytest.mark.parametrize(
     ("query", "headers", "expected"),
     [

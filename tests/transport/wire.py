@@ -58,6 +58,10 @@ class Wire:
     async def take(self) -> Message:
         return await asyncio.wait_for(self._out.get(), 5)
 
+    def waiting(self) -> bool:
+        """Whether something came that wasn't taken yet."""
+        return not self._out.empty()
+
     async def hear(self) -> Any:  # Any: JSON
         message = await self.take()
         assert message["type"] == "websocket.send", message

@@ -1,0 +1,24 @@
+"""`python -m tests.fuzz --seconds 300`: asks whatever the schema allows, and tells of answers that none may be."""
+
+import argparse
+import os
+import sys
+import time
+
+import pytest
+
+from tests.fuzz.run import SECONDS, SEED
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--seed", type=int, default=int(time.time()), help="of the first round, to have it again")
+    given = parser.parse_args()
+    os.environ |= {SECONDS: str(given.seconds), SEED: str(given.seed)}
+    print(f"seed {given.seed}, for {given.seconds:.0f} s", flush=True)
+    return pytest.main(["-q", "-s", "-p", "no:cacheprovider", "--pyargs", "tests.fuzz"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
