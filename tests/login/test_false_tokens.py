@@ -217,6 +217,13 @@ async def test_a_login_must_be_as_young_as_was_asked(person: Person, idp: Idp) -
         assert (await person.log_in("vahva"))["errors"] == [{"code": "INVALID", "field": ["input", "code"]}]
 
 
+async def test_an_id_token_that_came_with_another_access_token_is_refused(person: Person, idp: Idp) -> None:
+    await idp.person("aino", acr=LOA3, hetu="131052-308T")
+    for at_hash in ("another", "", 7, ["another"], "ä"):
+        await idp.set(token={"claims": {"at_hash": at_hash}})
+        assert (await person.log_in())["errors"] == [{"code": "INVALID", "field": ["input", "code"]}], at_hash
+
+
 async def test_d9_an_id_token_is_no_access_token(person: Person, idp: Idp) -> None:
     begun = await person.begin()
     municipality = {"municipality": "ilola", "roles": ["RESIDENT"], "strength": "STRONG", "jti": "x", "sid": "x"}

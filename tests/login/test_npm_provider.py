@@ -113,7 +113,10 @@ def installed() -> Path:
 
 @pytest.fixture
 def npm(login_keys: Path) -> Iterator[Npm]:
-    folder = installed()
+    try:
+        folder = installed()
+    except (OSError, subprocess.SubprocessError) as error:
+        pytest.skip(f"oidc-provider can't be installed here: {type(error).__name__}")
     client = {"redirect_uris": [REDIRECT], "grant_types": ["authorization_code"], "response_types": ["code"]}
     signing = published(load_client_keys(login_keys / "client-key.pem"), "sig")
     decryption = published(load_client_keys(login_keys / "decryption-keys.pem"), "enc")
