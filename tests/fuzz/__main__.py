@@ -2,12 +2,12 @@
 
 import argparse
 import os
+import subprocess
 import sys
 import time
+from pathlib import Path
 
-import pytest
-
-from tests.fuzz.run import SECONDS, SEED
+from tests.fuzz import SECONDS, SEED
 
 
 def main() -> int:
@@ -15,9 +15,10 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of the first round, to have it again")
     given = parser.parse_args()
-    os.environ |= {SECONDS: str(given.seconds), SEED: str(given.seed)}
+    environment = {**os.environ, SECONDS: str(given.seconds), SEED: str(given.seed)}
     print(f"seed {given.seed}, for {given.seconds:.0f} s", flush=True)
-    return pytest.main(["-q", "-s", "-p", "no:cacheprovider", "--pyargs", "tests.fuzz"])
+    command = [sys.executable, "-m", "pytest", "-q", str(Path(__file__).parent)]
+    return subprocess.call(command, env=environment)
 
 
 if __name__ == "__main__":

@@ -22,13 +22,12 @@ from tests.access.asking import Asker
 from tests.access.live import BRIEFLY, PATIENCE, over_stream
 from tests.access.towns import Town, Towns
 from tests.fuzz.coverage import FIELDS, Field, asking_types, covered
-from tests.fuzz.sources import ACTORS, Asked, Sources
+from tests.fuzz.sources import WALKERS, Asked, Sources
 from tests.fuzz.values import Values
 from tests.test_bad_input import CODES
 
 Json: TypeAlias = Any  # Any: what JSON holds
 
-SECONDS, SEED = "FUZZ_SECONDS", "FUZZ_SEED"  # what `python -m tests.fuzz` tells the test
 # High enough for whatever is made up, so that it is executed rather than measured.
 NO_LIMITS = Limits(
     document_bytes=10**6,
@@ -100,7 +99,7 @@ class Fuzz:
 
     async def ask(self, asked: Asked) -> None:
         """Sends it with the types' names added, and looks at what comes."""
-        actor = ACTORS[asked.actor % len(ACTORS)]
+        actor = WALKERS[asked.actor]
         self.report.asked[asked.source] += 1
         try:
             document = asking_types(parse(asked.text))

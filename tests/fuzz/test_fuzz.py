@@ -5,7 +5,8 @@ import os
 import pytest
 
 from tests.access.towns import Towns
-from tests.fuzz.run import SECONDS, SEED, fuzz
+from tests.fuzz import SECONDS, SEED
+from tests.fuzz.run import fuzz
 
 pytestmark = pytest.mark.anyio
 

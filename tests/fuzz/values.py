@@ -104,7 +104,8 @@ class Values:
         if "token" in name.lower() or "code" in name.lower():
             changed = [text[:-1] for text in self.tokens] + [text.swapcase() for text in self.tokens]
             return [*self.tokens, *self.tokens, *changed, "000000", "123456", "１２３４５６", "1e5", *BROKEN_TEXTS]
-        return ["Lisää penkkejä", "penkki", own, f"{own} ideas", "Niille voi istua.", other, *BROKEN_TEXTS]
+        sought = [other] if name in {"search", "text"} else []  # never written: it must come from nowhere
+        return ["Lisää penkkejä", "penkki", own, f"{own} ideas", "Niille voi istua.", *sought, *BROKEN_TEXTS]
 
 
 async def _ids(town: Town) -> dict[str, list[str]]:
