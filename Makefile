@@ -47,7 +47,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m bench $(ARGS)
 
 fuzz: $(INSTALLED)
-	$(BIN)/python -m tests.fuzz $(ARGS)
+	$(BIN)/python -m tests.access.fuzz $(ARGS)
 
 upstream: $(INSTALLED)
 	$(BIN)/python -m tests.planned.upstream $(ARGS)

@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz --seconds 300`: asks whatever the schema allows, and tells of answers that none may be."""
+"""`python -m tests.access.fuzz`: asks whatever the schema allows, and tells of answers that none may be."""
 
 import argparse
 import os
@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.fuzz import SECONDS, SEED
+from tests.access.fuzz import SECONDS, SEED
 
 
 def main() -> int:

@@ -19,11 +19,11 @@ from backend.ids import parse_id
 from backend.realtime.hub import notifications_channel
 from backend.transport.limits import Limits
 from tests.access.asking import Asker
+from tests.access.fuzz.coverage import FIELDS, Field, asking_types, covered
+from tests.access.fuzz.sources import WALKERS, Asked, Sources
+from tests.access.fuzz.values import Values
 from tests.access.live import BRIEFLY, PATIENCE, over_stream
 from tests.access.towns import Town, Towns
-from tests.fuzz.coverage import FIELDS, Field, asking_types, covered
-from tests.fuzz.sources import WALKERS, Asked, Sources
-from tests.fuzz.values import Values
 from tests.test_bad_input import CODES
 
 Json: TypeAlias = Any  # Any: what JSON holds

@@ -4,9 +4,9 @@ import os
 
 import pytest
 
+from tests.access.fuzz import SECONDS, SEED
+from tests.access.fuzz.run import fuzz
 from tests.access.towns import Towns
-from tests.fuzz import SECONDS, SEED
-from tests.fuzz.run import fuzz
 
 pytestmark = pytest.mark.anyio
 

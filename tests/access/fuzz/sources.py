@@ -29,10 +29,10 @@ from schemathesis.graphql import nodes
 
 from backend.api import schema
 from backend.ids import global_id, parse_id
+from tests.access.fuzz.values import LONG, Values
 from tests.access.paths import by_id, from_the_root, inner
 from tests.access.towns import Town
 from tests.calls import calls
-from tests.fuzz.values import LONG, Values
 from tests.planned.operations import write_operation
 from tests.schema_walk import SCHEMA, root_fields, selection
 
