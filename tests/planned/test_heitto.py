@@ -83,7 +83,7 @@ async def known(api: Api) -> Known:
 
 
 async def callers(settings: Settings, api: Api) -> dict[str, str]:
-    """Tokens: of nobody, of somebody new, of the resident who voted most, and of two who work there."""
+    """Tokens: of nobody, of somebody new, of the resident who voted most, and of three who work there."""
     [voter] = await api.conn.fetch(
         "SELECT resident_id FROM votes WHERE municipality_id = $1 GROUP BY 1 ORDER BY count(*) DESC LIMIT 1",
         api.catalogue.id,
@@ -102,6 +102,7 @@ async def callers(settings: Settings, api: Api) -> dict[str, str]:
         "resident": token,
         "official": await api.token("OFFICIAL"),
         "moderator": await api.token("MODERATOR"),
+        "administrator": await api.token("ADMINISTRATOR"),
     }
 
 
