@@ -67,10 +67,10 @@ def test_the_first_session_works_by_copy_and_paste() -> None:
     assert '"title":"Penkki mäen päälle","status":"OPEN","responsible":{"name":"Helmi Aallonharja"' in said
     assert said.count('"voteCount":1,"viewerVote":{"strength":"EMAIL","counts":true}') == 2
     assert '"subject":{"viewerFollows":true}' in said
-    assert '"leaderboard":{"nodes":[{"rank":1,"score":9,"idea":{"title":"Penkki mäen päälle"' in said
+    assert '"leaderboard":{"nodes":[{"rank":1,"score":21,"idea":{"title":"Penkki mäen päälle"' in said
     events = [json.loads(event) for event in re.findall(r"^event: next\ndata: (.+)$", said, re.MULTILINE)]
     scores = [event["data"]["leaderboardChanged"][0]["score"] for event in events]
-    assert {9, 8} <= set(scores)
+    assert {21, 20} <= set(scores)
     assert '"idea":null,"errors":[{"code":"REASONS_REQUIRED"' in said
     assert '"idea":{"status":"TRIAL","acceptsVotes":false}' in said
     assert '"viewer":{"unreadCount":2,"notifications"' in said
