@@ -13,9 +13,9 @@ from backend.db import residents
 from backend.db.pool import acquire
 from backend.errors import Refusal
 from backend.messages import message
-from backend.resolvers import audit as on_audit
 
 # Fields are named like modules, and a class body would take the one for the other: hence `on_`.
+from backend.resolvers import audit as on_audit
 from backend.resolvers import email_codes as on_email_codes
 from backend.resolvers import follows as on_follows
 from backend.resolvers import groups as on_groups

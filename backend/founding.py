@@ -5,7 +5,7 @@ from uuid import UUID
 import asyncpg
 
 from backend.commands import CommandError, connect, find_municipality, read_id
-from backend.db import audit, municipalities
+from backend.db import audit, imports, municipalities
 from backend.db.pool import Connection
 from backend.errors import Refusal
 from backend.mail.texts import LINKS
@@ -65,7 +65,7 @@ async def _add(conn: Connection, offices: Offices) -> None:
         answer_days=terms.answer_days,
     )
     named = keys(offices)
-    ids = dict(zip(named, await municipalities.new_ids(conn, len(named)), strict=True))
+    ids = dict(zip(named, await imports.new_ids(conn, count=len(named)), strict=True))
 
     def id_of(kind: str, key: str) -> UUID:
         return ids[kind, key]

@@ -51,7 +51,6 @@ NEVER_PUBLIC = {
         "catalogue",
         "sender",
         "add_municipality",
-        "new_ids",
         "add_offices",
         "set_vote_strength",
         "seen_from_before",

@@ -1,4 +1,4 @@
-"""Sign-in codes: six digits, worthless without the challenge they were made for; and the secret of the link beside."""
+"""Sign-in codes: six digits, worthless without the challenge they were made for."""
 
 import hashlib
 import hmac
@@ -16,11 +16,6 @@ def new_code() -> str:
     return f"{secrets.randbelow(10**DIGITS):0{DIGITS}}"
 
 
-def new_link_secret() -> str:
-    """256 random bits, safe in URLs."""
-    return secrets.token_urlsafe(32)
-
-
 def read_code(typed: str) -> str | None:
     """What a person typed, with spaces between the digits or not; None where it can't be a code, and so is no guess."""
     code = "".join(typed.split())
@@ -35,7 +30,3 @@ def hash_code(secret: SecretStr, *, challenge_id: UUID, code: str) -> bytes:
 
 def is_code(challenge_hash: bytes, typed_hash: bytes) -> bool:
     return hmac.compare_digest(challenge_hash, typed_hash)
-
-
-def hash_link_secret(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode(errors="surrogatepass")).digest()

@@ -7,7 +7,6 @@ a reader of the database could make use.
 import hashlib
 import hmac
 import re
-import secrets
 from base64 import urlsafe_b64encode
 from datetime import timedelta
 from typing import Final
@@ -15,15 +14,6 @@ from typing import Final
 LIFETIME: Final = timedelta(minutes=10)
 _CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")  # SHA-256 in base64url
 _VERIFIER: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636 section 4.1
-
-
-def new_state() -> str:
-    return secrets.token_urlsafe(32)
-
-
-def hash_state(state: str) -> bytes:
-    """SHA-256, unsalted: there is nothing to guess in 256 random bits. Takes any text, lone surrogates too."""
-    return hashlib.sha256(state.encode(errors="surrogatepass")).digest()
 
 
 def nonce_of(key: bytes, state: str) -> str:

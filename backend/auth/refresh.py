@@ -11,8 +11,6 @@ one token, only the first one can, and the second one's next use ends the sessio
 from its parent would save the siblings, but two parties in step would then never be noticed.)
 """
 
-import hashlib
-import secrets
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Protocol
@@ -39,16 +37,6 @@ class PresentedToken(Protocol):
     def expires_at(self) -> datetime: ...
     @property
     def ended_at(self) -> datetime | None: ...
-
-
-def new_refresh_token() -> str:
-    """256 random bits, safe in URLs."""
-    return secrets.token_urlsafe(32)
-
-
-def hash_refresh_token(token: str) -> bytes:
-    """SHA-256, unsalted: there is nothing to guess in 256 random bits. Takes any text, lone surrogates too."""
-    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
 
 
 def decide_refresh(presented: PresentedToken, *, now: datetime) -> Verdict:

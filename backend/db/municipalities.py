@@ -219,10 +219,6 @@ async def add_municipality(
     return made
 
 
-async def new_ids(conn: Connection, count: int) -> list[UUID]:
-    return [row[0] for row in await conn.fetch(SQL["new_ids"], count)]
-
-
 async def add_offices(
     conn: Connection, table: str, *, municipality_id: UUID, rows: Sequence[Mapping[str, object]]
 ) -> None:

@@ -8,8 +8,9 @@ to the account of whoever opens it.
 import unicodedata
 from uuid import UUID, uuid4
 
-from backend.auth.email_codes import hash_code, hash_link_secret, is_code, new_code, new_link_secret, read_code
+from backend.auth.email_codes import hash_code, is_code, new_code, read_code
 from backend.auth.identity import Identity, subject_hash
+from backend.auth.secrets import hash_secret, new_secret
 from backend.context import Context, Info
 from backend.db import email_codes as db
 from backend.db.email_codes import Challenge
@@ -38,7 +39,7 @@ async def request_email_code(info: Info, input: RequestEmailCodeInput) -> Reques
     await context.limit("CODES", email_hash.hex())
     if context.viewer.resident_id:
         await context.limit("CODES")
-    id, code, link_secret = uuid4(), new_code(), new_link_secret()
+    id, code, link_secret = uuid4(), new_code(), new_secret()
     challenge = Challenge(
         id=id,
         email_hash=email_hash,
@@ -52,7 +53,7 @@ async def request_email_code(info: Info, input: RequestEmailCodeInput) -> Reques
             challenge,
             municipality_id=context.municipality_id,
             resident_id=await caller_account(context, conn),
-            link_hash=hash_link_secret(link_secret),
+            link_hash=hash_secret(link_secret),
         )
         await send_mail(
             conn,
@@ -90,7 +91,7 @@ async def confirm_email_link(info: Info, input: ConfirmEmailLinkInput) -> Sessio
         challenge = await db.email_code_of_link(
             conn,
             municipality_id=context.municipality_id,
-            link_hash=hash_link_secret(input.secret),
+            link_hash=hash_secret(input.secret),
             resident_id=await caller_account(context, conn),
         )
     if challenge is None:

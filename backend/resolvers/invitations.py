@@ -1,10 +1,11 @@
 """Invitations: an administrator names an address and a role, and whoever reads mail there takes it up."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 from uuid import UUID
 
-from backend.auth.identity import Identity, identity_key, subject_hash
-from backend.auth.invitations import LIFETIME, hash_invitation_secret, new_invitation_secret
+from backend.auth.identity import Identity, subject_hash
+from backend.auth.secrets import hash_secret, new_secret
 from backend.context import Info
 from backend.db import audit, roles
 from backend.db import invitations as db
@@ -33,7 +34,9 @@ from backend.schema.nodes import node_id
 from backend.schema.pages import After, First, page_request
 from backend.schema.sessions import SessionPayload
 from backend.settings import Settings
-from backend.viewer import ANYBODY
+from backend.viewer import ANYBODY, NOBODY
+
+LIFETIME: Final = timedelta(days=7)
 
 
 async def invitations(info: Info, first: First = None, after: After = None) -> InvitationConnection | None:
@@ -52,6 +55,10 @@ async def invite_staff(info: Info, input: InviteStaffInput) -> InvitationPayload
 
     async def make() -> UUID:
         await context.limit("INVITATIONS")
+        if official_id and await roles.acts_already(
+            conn, municipality_id=context.municipality_id, official_id=official_id, resident_id=NOBODY
+        ):
+            raise Refusal("INVALID", "officialId", reason="post_taken")
         id, _ = await invite(
             conn,
             context.services.settings,
@@ -85,11 +92,11 @@ async def invite(
 ) -> tuple[UUID, str]:
     """An invitation's id and secret, which is `mailed` with it. `inviter_id` is None for the command line. Raises
     Unavailable where no mail is set up."""
-    secret, expires_at = new_invitation_secret(), datetime.now(UTC) + LIFETIME
+    secret, expires_at = new_secret(), datetime.now(UTC) + LIFETIME
     id = await db.add_invitation(
         conn,
         municipality_id=municipality_id,
-        secret_hash=hash_invitation_secret(secret),
+        secret_hash=hash_secret(secret),
         email=email,
         role=role,
         official_id=official_id,
@@ -137,7 +144,7 @@ async def accept_invitation(info: Info, input: AcceptInvitationInput) -> Session
     """Signs in as whose address it is. Who was signed in as somebody else isn't joined with that account: else a link
     that somebody has mailed to themselves would open the account of whoever follows it."""
     context, municipality_id = info.context, info.context.municipality_id
-    device, secret_hash = device_name(input.device_name), hash_invitation_secret(input.secret)
+    device, secret_hash = device_name(input.device_name), hash_secret(input.secret)
     await context.limit("LOGINS")
     async with acquire(context.pool) as conn:
         offer = await db.invitation(conn, municipality_id=municipality_id, secret_hash=secret_hash)
@@ -150,7 +157,7 @@ async def accept_invitation(info: Info, input: AcceptInvitationInput) -> Session
     async def take_up(conn: Connection, resident_id: UUID) -> None:
         await _take_up(info, conn, offer, resident_id)
 
-    key = identity_key(context.services.settings)
+    key = context.services.identity_key
     hashed = subject_hash(key, municipality_id=municipality_id, kind="EMAIL", subject=offer.email)
     return await sign_in(
         context,

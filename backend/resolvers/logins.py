@@ -12,15 +12,14 @@ from backend.auth.login_state import (
     LIFETIME,
     challenge_of,
     fits,
-    hash_state,
     is_challenge,
     is_verifier,
-    new_state,
     nonce_of,
     verifier_of,
 )
 from backend.auth.oidc import OpenIdClient
 from backend.auth.provider_requests import ProviderAway
+from backend.auth.secrets import hash_secret, new_secret
 from backend.context import Context, Info
 from backend.db import logins
 from backend.db.logins import LoginAttemptRow
@@ -29,7 +28,7 @@ from backend.errors import Refusal
 from backend.metrics import LOGINS
 from backend.resolvers.claimed_roles import claim_roles
 from backend.resolvers.sign_in import sign_in
-from backend.rules.names import NAME_LIMIT
+from backend.rules.names import NAME_LIMIT, check_name
 from backend.schema.logins import BeginLoginInput, BeginLoginPayload, CompleteLoginInput
 from backend.schema.sessions import SessionPayload
 
@@ -47,7 +46,7 @@ async def begin_login(info: Info, input: BeginLoginInput) -> BeginLoginPayload:
         raise Refusal("INVALID", "redirectUri", reason="login_redirect_uri")
     if input.code_challenge is not None and not is_challenge(input.code_challenge):
         raise Refusal("INVALID", "codeChallenge", reason="login_code_challenge")
-    state, key, locale = new_state(), _key(context), input.locale or context.locale
+    state, key, locale = new_secret(), _key(context), input.locale or context.locale
     nonce = nonce_of(key, state)
     try:
         url = await client.authorization_url(
@@ -77,7 +76,7 @@ async def complete_login(info: Info, input: CompleteLoginInput) -> SessionPayloa
         attempt = await logins.take_login(
             conn,
             municipality_id=context.municipality_id,
-            state_hash=hash_state(input.state),
+            state_hash=hash_secret(input.state),
             resident_id=context.viewer.resident_id,
             now=datetime.now(UTC),
         )
@@ -156,10 +155,23 @@ async def _sign_in(context: Context, provider: LoginProvider, vouched: Vouched, 
         identities=identities,
         strength=vouched.strength,
         method="OIDC",
-        display_name=vouched.name[:NAME_LIMIT].strip() if vouched.name else None,
+        display_name=_public_name(context, provider, vouched),
         locale=locale,
         then=then,
     )
+
+
+def _public_name(context: Context, provider: LoginProvider, vouched: Vouched) -> str | None:
+    """What the provider calls the person; not where a resident would so be taken for an official: they are given a
+    name then, and may choose another."""
+    name = vouched.name[:NAME_LIMIT].strip() if vouched.name else None
+    if not name or provider.serves == "STAFF":
+        return name
+    try:
+        check_name(name, catalogue=context.catalogue, field="displayName")
+    except Refusal:
+        return None
+    return name
 
 
 def _client(context: Context, provider_id: str) -> OpenIdClient | None:
@@ -173,7 +185,7 @@ def _key(context: Context) -> bytes:
 async def _put(context: Context, state: str, attempt: LoginAttemptRow) -> None:
     async with transaction(context.pool) as conn:
         await logins.begin_login(
-            conn, municipality_id=context.municipality_id, state_hash=hash_state(state), attempt=attempt
+            conn, municipality_id=context.municipality_id, state_hash=hash_secret(state), attempt=attempt
         )
 
 

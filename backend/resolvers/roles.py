@@ -120,7 +120,6 @@ async def revoke_role(info: Info, input: RevokeRoleInput) -> RolePayload:
 
 
 async def _payload(context: Context, resident_id: UUID) -> RolePayload:
-    await context.services.revocations.announce(context.municipality_id, wait=False)
     async with acquire(context.pool) as conn:
         row = await db.staff_member(conn, municipality_id=context.municipality_id, resident_id=resident_id)
     return RolePayload(member=shown(row) if row else None)

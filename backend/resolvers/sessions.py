@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from backend.auth.refresh import LIFETIME, Verdict, decide_refresh, hash_refresh_token, new_refresh_token
+from backend.auth.refresh import LIFETIME, Verdict, decide_refresh
+from backend.auth.secrets import hash_secret, new_secret
 from backend.auth.tokens import sign_access_token
 from backend.context import Context, Info
 from backend.db import residents, sessions
@@ -121,9 +122,9 @@ async def _ended(context: Context, ids: Sequence[UUID]) -> EndSessionsPayload:
 
 async def _rotate(context: Context, conn: Connection, refresh_token: str) -> tuple[ResidentRow, Started] | Verdict:
     """Whose session goes on, and how; or why it doesn't."""
-    now, successor = datetime.now(UTC), new_refresh_token()
+    now, successor = datetime.now(UTC), new_secret()
     presented = await sessions.lock_session_by_refresh_token(
-        conn, municipality_id=context.municipality_id, token_hash=hash_refresh_token(refresh_token)
+        conn, municipality_id=context.municipality_id, token_hash=hash_secret(refresh_token)
     )
     if presented is None:
         return Verdict.REFUSE
@@ -138,7 +139,7 @@ async def _rotate(context: Context, conn: Connection, refresh_token: str) -> tup
         conn,
         municipality_id=context.municipality_id,
         presented=presented,
-        successor_hash=hash_refresh_token(successor),
+        successor_hash=hash_secret(successor),
         now=now,
         expires_at=now + LIFETIME,
     )
@@ -156,12 +157,12 @@ async def start(
 ) -> Started:
     """A new session. `method` is a `session_method` of the database. What it pushes out is announced by whoever calls,
     or found out by the next poll."""
-    refresh_token, now = new_refresh_token(), datetime.now(UTC)
+    refresh_token, now = new_secret(), datetime.now(UTC)
     session_id = await sessions.start_session(
         conn,
         municipality_id=context.municipality_id,
         resident_id=resident_id,
-        token_hash=hash_refresh_token(refresh_token),
+        token_hash=hash_secret(refresh_token),
         now=now,
         expires_at=now + LIFETIME,
         method=method,

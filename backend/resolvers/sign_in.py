@@ -94,9 +94,8 @@ async def sign_in(
                     )
         except _TRY_AGAIN:
             continue
-        if (
-            account.joined_ids
-        ):  # without waiting: a socket of the joined account must get this answer before it is closed
+        if account.joined_ids:
+            # Without waiting: a socket of the joined account must get this answer before it is closed.
             await context.services.revocations.announce(context.municipality_id, wait=False)
         return session_payload(context, row, started)
     raise Unavailable

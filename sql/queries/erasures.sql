@@ -146,8 +146,8 @@ DELETE FROM invitations AS v USING identities AS i
 WHERE v.municipality_id = $1 AND i.municipality_id = $1 AND i.resident_id = $2 AND lower(i.email) = lower(v.email);
 
 -- name: forget_inviter
--- What somebody offered others stands, but not by whom: that is in the audit log.
-UPDATE invitations SET invited_by_id = NULL WHERE municipality_id = $1 AND invited_by_id = $2;
+-- What an administrator offered others goes with their role, as when it is taken from them.
+DELETE FROM invitations WHERE municipality_id = $1 AND invited_by_id = $2;
 
 -- name: forget_emails
 -- Addresses; the keyed hashes stay, so that who comes back gets this account, and no second vote.

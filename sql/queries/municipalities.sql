@@ -43,7 +43,3 @@ SELECT EXISTS (
 INSERT INTO municipalities (slug, names, population, time_zone, locales, vote_strength, reaction_days, answer_days)
 VALUES ($1, $2, $3, $4, $5, $6::identity_strength, $7, $8)
 RETURNING id;
-
--- name: new_ids
--- Ids for rows to come, in the order of their age.
-SELECT uuidv7() FROM generate_series(1, $1);

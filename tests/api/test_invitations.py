@@ -11,7 +11,7 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from backend.auth.invitations import hash_invitation_secret
+from backend.auth.secrets import hash_secret
 from backend.commands import CommandError
 from backend.founding import invite_staff
 from backend.ids import global_id, parse_id
@@ -103,7 +103,7 @@ async def test_c9_a_link_is_kept_as_a_hash_and_ends(api: Api) -> None:
     [(_, secret)] = await mailed(api)
     row = await api.conn.fetchrow("SELECT secret_hash, expires_at - created_at, invitations::text FROM invitations")
     assert row
-    assert bytes(row[0]) == hash_invitation_secret(secret)
+    assert bytes(row[0]) == hash_secret(secret)
     assert abs(row[1].total_seconds() - 7 * 86_400) < 60
     assert secret not in row[2]
     for wrong in (secret[:-1], secret + "A", "", "ä" * 43, "\0"):

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.auth.refresh import LIFETIME, Verdict, decide_refresh, hash_refresh_token, new_refresh_token
+from backend.auth.refresh import LIFETIME, Verdict, decide_refresh
+from backend.auth.secrets import hash_secret, new_secret
 
 NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
 
@@ -25,26 +26,26 @@ class Presented:
 class Session:
     """Does to its rows what sql/queries/sessions.sql does."""
 
-    first: str = field(default_factory=new_refresh_token)
+    first: str = field(default_factory=new_secret)
     ended_at: datetime | None = None
     expires_at: datetime = NOW + LIFETIME
 
     def __post_init__(self) -> None:
-        self.head = hash_refresh_token(self.first)
+        self.head = hash_secret(self.first)
         self.parents: dict[bytes, bytes | None] = {self.head: None}
 
     def refresh(self, token: str, now: datetime = NOW) -> str | None:
         """The next token, or None for a refusal."""
-        presented = hash_refresh_token(token)
+        presented = hash_secret(token)
         row = Presented(presented, self.parents[presented], self.head, self.expires_at, self.ended_at)
         verdict = decide_refresh(row, now=now)
         if verdict is Verdict.END:
             self.ended_at = now
         if verdict is not Verdict.ROTATE:
             return None
-        successor = new_refresh_token()
+        successor = new_secret()
         self.head, self.expires_at = presented, now + LIFETIME
-        self.parents[hash_refresh_token(successor)] = presented
+        self.parents[hash_secret(successor)] = presented
         return successor
 
     def must_refresh(self, token: str, now: datetime = NOW) -> str:
@@ -54,16 +55,16 @@ class Session:
 
 
 def test_a_token_is_32_random_bytes_safe_in_urls_and_kept_as_its_sha256() -> None:
-    token = new_refresh_token()
+    token = new_secret()
     assert len(token) == 43
     assert set(token) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
-    assert new_refresh_token() != token
-    assert hash_refresh_token("abc").hex() == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert new_secret() != token
+    assert hash_secret("abc").hex() == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
 @pytest.mark.parametrize("text", ["", "\x00", "\ud800", "ä" * 100_000])
 def test_any_text_has_a_hash(text: str) -> None:
-    assert len(hash_refresh_token(text)) == 32
+    assert len(hash_secret(text)) == 32
 
 
 def test_a_lost_answer_may_be_asked_for_again() -> None:
