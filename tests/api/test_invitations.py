@@ -145,6 +145,16 @@ async def test_c9_whoever_opens_it_keeps_an_account_of_their_own(api: Api) -> No
     assert again["viewer"]["roles"] == ["RESIDENT", "MODERATOR", "ADMINISTRATOR"]
 
 
+async def test_nobody_is_invited_to_act_as_whom_another_account_acts_as(api: Api) -> None:
+    administrator, post = await api.token("ADMINISTRATOR"), official(api)
+    await invited(api, administrator, "OFFICIAL", officialId=post)
+    [(_, secret)] = await mailed(api)
+    assert (await accept(api, secret))["errors"] == []
+    refused = await invited(api, administrator, "OFFICIAL", email="eino@ilola.example", officialId=post)
+    assert refused == {"invitation": None, "errors": [{"code": "INVALID", "field": ["input", "officialId"]}]}
+    assert len(await mailed(api)) == 1
+
+
 async def test_one_key_sends_one_mail(api: Api) -> None:
     administrator, key = await api.token("ADMINISTRATOR"), str(uuid4())
     first = await invited(api, administrator, idempotencyKey=key)
