@@ -7,7 +7,7 @@ from uuid import uuid4
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from backend.auth.export_secret import export_secret_hash
+from backend.auth.secrets import hash_secret
 from backend.db import data_exports
 from backend.db.pool import acquire
 from backend.errors import Unauthenticated
@@ -44,9 +44,7 @@ async def _document(gate: Gate, request: Request, request_id: str) -> Response:
     if context.viewer.resident_id is None:
         raise Unauthenticated
     async with acquire(context.pool) as conn:
-        id = await data_exports.take_export(
-            conn, **context.own, secret_hash=export_secret_hash(request.path_params["secret"])
-        )
+        id = await data_exports.take_export(conn, **context.own, secret_hash=hash_secret(request.path_params["secret"]))
     if id is None:
         return Response(b'{"errors":[{"message":"There is nothing here."}]}', 404, PRIVATE, JSON)
     parts = data_exports.parts(context.pool, municipality_id=context.municipality_id, id=id)

@@ -1,4 +1,4 @@
-"""What stands in the path of a download: made anew from the export's id whenever its owner asks, kept as a hash."""
+"""What stands in the path of a download: made anew from the export's id whenever its owner asks; kept as a hash (`auth/secrets.py`)."""
 
 import base64
 import hashlib
@@ -13,7 +13,3 @@ def export_secret(key: bytes, *, municipality_id: UUID, export_id: UUID) -> str:
     """256 bits, in 43 letters."""
     digest = hmac.digest(key, _LABEL + municipality_id.bytes + export_id.bytes, hashlib.sha256)
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
-
-
-def export_secret_hash(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode()).digest()

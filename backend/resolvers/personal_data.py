@@ -4,7 +4,8 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from backend.auth.export_secret import export_secret, export_secret_hash
+from backend.auth.export_secret import export_secret
+from backend.auth.secrets import hash_secret
 from backend.context import Info
 from backend.db import data_exports, residents
 from backend.db.pool import acquire, transaction
@@ -34,7 +35,7 @@ async def request_data_export(info: Info, input: RequestDataExportInput) -> Requ
             raise Refusal("LIMIT_REACHED", reason="data_exports_per_day")
         id = await data_exports.new_export_id(conn)
         secret = export_secret(key, municipality_id=context.municipality_id, export_id=id)
-        await data_exports.request_export(conn, **context.own, id=id, secret_hash=export_secret_hash(secret))
+        await data_exports.request_export(conn, **context.own, id=id, secret_hash=hash_secret(secret))
         await ask_export(conn, municipality_id=context.municipality_id, export_id=id)
         return id
 
