@@ -1,4 +1,4 @@
-"""What stands in the path of a download: made anew from the export's id whenever its owner asks; kept as a hash (`auth/secrets.py`)."""
+"""What stands in the path of a download: made anew from the export's id whenever its owner asks; kept as a hash."""
 
 import base64
 import hashlib
