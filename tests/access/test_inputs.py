@@ -62,9 +62,9 @@ OPEN_TO: dict[str, dict[str, str]] = {
     "respondToIdea.toOfficialId": {"official's post-holder": "official coordinator"},
     # known by more than a device
     "grantRole.residentId": dict.fromkeys([actor for actor in ACCOUNTS if actor != "device"], "administrator"),
-    "grantRole.officialId": {"other official": "administrator"},  # nobody's account acts as them yet
-    # who is somebody's by then is refused to who accepts
-    "inviteStaff.officialId": dict.fromkeys(("official's post-holder", "other official"), "administrator"),
+    # as whom nobody's account acts yet
+    "grantRole.officialId": {"other official": "administrator"},
+    "inviteStaff.officialId": {"other official": "administrator"},
     "withdrawInvitation.invitationId": {"invitation": "administrator"},
     "removePasskey.passkeyId": {"passkey": "author"},
     # challenges are nothing that a town begins with
