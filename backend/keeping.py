@@ -60,6 +60,7 @@ class Flights(Generic[T]):
         flight = self._under_way.get(key)
         if flight is None:
             flight = self._under_way[key] = _Flight(asyncio.create_task(self._fly(key, make)), now)
+            flight.task.add_done_callback(_forgive)
         elif now - flight.began > JOIN_SECONDS or (self._feed and flight.began <= self._feed.doubted_at):
             await asyncio.wait([flight.task])
             return None
@@ -70,3 +71,9 @@ class Flights(Generic[T]):
             return await make()
         finally:
             del self._under_way[key]
+
+
+def _forgive(task: asyncio.Task[T]) -> None:
+    """A failure is its callers' to report; where all have left, it is nobody's."""
+    if not task.cancelled():
+        task.exception()

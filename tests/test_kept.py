@@ -1,8 +1,10 @@
 """Reads that are kept: who waits for whom, and until when."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -84,3 +86,27 @@ async def test_an_answer_made_from_a_kept_read_has_its_sources() -> None:
         with noting() as sources:
             await kept.get("key", read, tomorrow)
         assert sources.ids == {IDEA.hex}
+
+
+async def test_a_read_that_fails_after_its_caller_left_is_nobodys_to_report() -> None:
+    gate, told = asyncio.Event(), list[dict[str, Any]]()
+    kept = KeptReads(ToyFeed())
+
+    async def read() -> int:
+        await gate.wait()
+        raise ZeroDivisionError
+
+    asking = asyncio.create_task(kept.get("key", read, tomorrow))
+    await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.wait([asking])
+    loop = asyncio.get_running_loop()
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(lambda _, context: told.append(context))
+    try:
+        gate.set()
+        await asyncio.sleep(0.01)
+        gc.collect()
+    finally:
+        loop.set_exception_handler(before)
+    assert told == []

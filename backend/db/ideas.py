@@ -114,8 +114,9 @@ async def idea_pages(
     place = (request.beyond.key, request.beyond.id) if request.beyond else ()
     parents = [None] if group_ids is None else list(group_ids)
     if filter.overdue is not None and (sources := noted()):  # before the list: what becomes late in between is told
+        asked_at = time.time()  # not when the answer is there, which may be late
         seconds = await next_due(conn, municipality_id=municipality_id)
-        sources.end(math.inf if seconds is None else time.time() + seconds + 0.001)
+        sources.end(math.inf if seconds is None else asked_at + seconds + 0.001)
     few = await few_ideas(conn, municipality_id=municipality_id, order=order, names=names, values=values)
 
     async def read(*, late: bool) -> list[asyncpg.Record]:

@@ -86,6 +86,6 @@ class Guard:
     def _keep_watchdog(self) -> None:
         while self._watchdog.wait() is not None and not self._closing:
             with self._lock:
-                self._watchdog = self._start_watchdog()
-                for pid, sign in self._known.items():
+                for pid, sign in self._known.items():  # before it starts: this process may be killed right after
                     self._tell(pid, sign)
+                self._watchdog = self._start_watchdog()

@@ -61,11 +61,12 @@ class Request:
 
 @dataclass(slots=True, eq=False)
 class Life:
-    """Of a stream or socket; `ending` says why it was cut short, where that was for its caller's sake."""
+    """Of a stream or socket; `ending` says why it was cut short. `with_token`: its time is its token's."""
 
     timeout: asyncio.Timeout
     caller: Caller | None = None
     ending: Ending | None = None
+    with_token: bool = False
 
     def end(self) -> None:
         if not self.timeout.expired():
@@ -171,7 +172,9 @@ class Pipeline:
     def belong(self, life: Life, caller: Caller, seconds: float) -> None:
         """Whose it is turned out later: it lasts for `seconds` from now, and no longer than the caller's token."""
         life.caller = caller
-        life.timeout.reschedule(asyncio.get_running_loop().time() + remaining_seconds(caller, seconds))
+        remaining = remaining_seconds(caller, seconds)
+        life.with_token = remaining < seconds
+        life.timeout.reschedule(asyncio.get_running_loop().time() + remaining)
         self._review(life)
 
     def review(self) -> None:
@@ -188,6 +191,7 @@ class Pipeline:
     def drain(self) -> None:
         """Ends every stream and socket, so that a stopping server needn't wait for their clients."""
         for life in self._lives:
+            life.ending = life.ending or Ending.RECONNECT
             life.end()
 
 

@@ -18,7 +18,7 @@ from backend.errors import BadUserInput, RateLimited
 from backend.transport.gate import Caller, Ending
 from backend.transport.incoming import Headers, admit
 from backend.transport.payload import check_values, read_json, read_payload
-from backend.transport.pipeline import Pipeline, remaining_seconds, request_id
+from backend.transport.pipeline import Pipeline, request_id
 
 PROTOCOL = "graphql-transport-ws"
 INIT_SECONDS = 5
@@ -102,9 +102,9 @@ class _Socket:
     def _expired(self) -> _Close:
         if self._caller is None:
             return _Close(4408, "Connection initialisation timeout")
-        if self._life.ending is Ending.FORBIDDEN or remaining_seconds(self._caller, LIFE_SECONDS) <= 0:
-            return _Close(4403, "Forbidden")
-        return _Close(1012, "Reconnect")
+        # Not by what the clock says now: a timer may be a moment early.
+        ending = self._life.ending or (Ending.FORBIDDEN if self._life.with_token else Ending.RECONNECT)
+        return _Close(4403, "Forbidden") if ending is Ending.FORBIDDEN else _Close(1012, "Reconnect")
 
     async def _read(self) -> None:
         while True:

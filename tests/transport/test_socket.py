@@ -1,6 +1,7 @@
 """Promise E6: `WS /graphql` speaks graphql-transport-ws and nothing else."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -273,6 +274,14 @@ async def test_e6_token_expiry_closes_4403() -> None:
         await wire.hear()
         assert await wire.closed() == (4403, "Forbidden")
     assert toy.seen["closed"] == 1
+
+
+async def test_e6_token_expiry_is_told_as_such_by_a_timer_that_is_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with connect() as wire:
+        await initialised(wire, authorization="Bearer 0.1")
+        now = time.time()
+        monkeypatch.setattr(time, "time", lambda: now)
+        assert await wire.closed() == (4403, "Forbidden")
 
 
 async def test_e6_after_an_hour_clients_are_asked_to_reconnect(monkeypatch: pytest.MonkeyPatch) -> None:
