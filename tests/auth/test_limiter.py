@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from backend.errors import RateLimited
 from backend.realtime import limiter as limiter_module
-from backend.realtime.limiter import RateLimiter, rate_key
+from backend.realtime.limiter import RESIDENT_RATE, RateLimiter, rate_key
 
 pytestmark = pytest.mark.anyio
 
@@ -116,41 +116,45 @@ async def test_callers_networks_and_municipalities_have_buckets_of_their_own(red
 
 async def test_a_bucket_is_forgotten_once_it_is_full(redis: Redis) -> None:
     await charge(limiter_on(redis), 100)
-    assert 0 < await redis.pttl(rate_key(ILOLA, AAMU)) <= 3_000
+    assert 0 < await redis.pttl(rate_key(ILOLA, AAMU)) <= (100 + RESIDENT_RATE.head_start) * 30
 
 
-async def test_a_busy_caller_asks_redis_16_times_for_600_requests(redis: Redis) -> None:
+async def test_a_busy_caller_asks_redis_11_times_for_600_requests(redis: Redis) -> None:
     await load_script(redis)
     limiter = limiter_on(redis)
     for _ in range(600):
         await charge(limiter, 1)
-    # for itself and 0, 1, 2, 4, 8, 16, 32 ahead, then 60
-    assert await round_trips(redis) == 7 + math.ceil((600 - 7 - 63) / 61)
+    # for itself and 41 ahead, then 60
+    assert await round_trips(redis) == 1 + math.ceil((600 - 42) / 61)
 
 
 async def test_a_request_within_a_lease_does_not_suspend(redis: Redis) -> None:
     await load_script(redis)
     clock = Clock()
     limiter = limiter_on(redis, clock)
-    for _ in range(1 + 2 + 3 + 5 + 1):  # the last of these leases itself and 8 ahead
-        await charge(limiter, 1)
-    assert [suspends(limiter, points) for points in (3, 4)] == [False, False]
-    assert await round_trips(redis) == 5
+    await charge(limiter, 1)  # leases itself and 41 ahead
+    assert [suspends(limiter, points) for points in (3, 4, 33)] == [False, False, False]
+    assert await round_trips(redis) == 1
     clock.now += 5  # the point left is lost
     await charge(limiter, 1)
-    assert await round_trips(redis) == 6
+    assert await round_trips(redis) == 2
 
 
-async def test_a_caller_gone_quiet_loses_nothing(redis: Redis) -> None:
+@pytest.mark.parametrize("resident", [AAMU, None])
+async def test_a_caller_who_asks_once_a_lease_of_four_processes_gets_back_what_is_lost(
+    redis: Redis, resident: UUID | None
+) -> None:
     clock = Clock()
-    limiter = limiter_on(redis, clock)
-    await charge(limiter, 20)
-    await charge(limiter, 5)  # soon after: takes one point ahead
-    before = await full_at(redis)
-    for _ in range(10):
+    limiters = [limiter_on(redis, clock) for _ in range(4)]
+    await charge(limiters[0], 100, resident)
+    before = await full_at(redis, resident or NETWORK)
+    for _ in range(2):
         clock.now += limiter_module.LEASE_SECONDS
-        await charge(limiter, 5)
-    assert await full_at(redis) - before == 10 * 5 * 30_000
+        for limiter in limiters:
+            await charge(limiter, 1, resident)
+    microseconds = await full_at(redis, resident or NETWORK) - before
+    spent = 2 * 4 * (30_000 if resident else 100_000)
+    assert spent < microseconds <= spent + 2 * limiter_module.LEASE_SECONDS * 1e6
 
 
 async def test_a_steady_caller_leases_no_more_than_it_spends(redis: Redis) -> None:
@@ -158,19 +162,34 @@ async def test_a_steady_caller_leases_no_more_than_it_spends(redis: Redis) -> No
     limiter = limiter_on(redis, clock)
     await charge(limiter, 100)
     before = await full_at(redis)
-    for _ in range(240):  # four a second for a minute
-        clock.now += 0.25
+    for _ in range(400):  # ten a second
+        clock.now += 0.1
         await charge(limiter, 1)
     leased = (await full_at(redis) - before) / 30_000
-    assert 240 <= leased <= 240 + 16
+    assert 400 - RESIDENT_RATE.head_start <= leased <= 400 + 1
 
 
-async def test_requests_at_once_share_one_block(redis: Redis) -> None:
+async def test_callers_at_once_share_one_round_trip(redis: Redis) -> None:
     await load_script(redis)
     limiter = limiter_on(redis)
-    for _ in range(1 + 2 + 3 + 5 + 9 + 17 + 33):
-        await charge(limiter, 1)
-    await redis.config_resetstat()
+    callers = [UUID(int=n) for n in range(60)]
+    await asyncio.gather(*(charge(limiter, 1 + n % 7, caller) for n, caller in enumerate(callers)))
+    assert await round_trips(redis) == 1
+    assert len({await full_at(redis, caller) // 30_000 for caller in callers}) >= 7
+
+
+async def test_each_of_those_at_once_is_let_through_or_told_its_own_wait(redis: Redis) -> None:
+    limiter = limiter_on(redis)
+    await charge(limiter, 600, BEDA)
+    waits = await asyncio.gather(
+        *(charge(limiter, points) for points in (300, 500, 200)), charge(limiter, 100, BEDA), return_exceptions=True
+    )
+    assert [isinstance(wait, RateLimited) and wait.retry_after for wait in waits] == [False, 12, False, 3]
+
+
+async def test_a_callers_requests_at_once_share_one_lease(redis: Redis) -> None:
+    await load_script(redis)
+    limiter = limiter_on(redis)
     await asyncio.gather(*(charge(limiter, 1) for _ in range(50)))
     assert await round_trips(redis) == 1
 
