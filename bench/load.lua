@@ -1,5 +1,5 @@
 -- wrk's script: makes the statements of a lane, judges every answer, prints the figures as one line of JSON.
--- A turn advances with its answer, not with its request: what wrk sends twice is the same statement.
+-- Where rows are changed, a turn advances with its answer, not with its request: what wrk sends twice is the same statement.
 local ffi = require("ffi")
 ffi.cdef("typedef struct { long s; long ns; } moment_t; int clock_gettime(int, moment_t *);")
 local lanes = {}
@@ -20,14 +20,16 @@ end
 function init(args)
   plan = dofile(args[1] .. "/shared.lua")
   plan.heads = dofile(args[1] .. "/lane-" .. lane .. ".lua")
-  turn, refused, refusal = 0, 0, ""
+  turn, asked, refused, refusal = 0, 0, 0, ""
 end
 
 -- The rule of workloads.Plan.statement.
 function request()
   began = began or now()
   local callers, subjects = #plan.heads, #plan.bodies
-  local pass, pair = math.floor(turn / (callers * subjects)), turn % (callers * subjects)
+  local step = plan.changes_rows and turn or asked
+  asked = asked + 1
+  local pass, pair = math.floor(step / (callers * subjects)), step % (callers * subjects)
   local row, caller = math.floor(pair / callers), pair % callers
   local subject = (row + caller * 37 + lane * 13) % subjects
   local body = plan.bodies[subject + 1][pass % 2 + 1]

@@ -66,7 +66,8 @@ def _used() -> float:
 
 def _run_wrk(plan: Plan, *, port: int, connections: int, seconds: int, folder: Path) -> dict[str, Any]:
     pairs = ",\n".join(f"{{{json.dumps(votes)}, {json.dumps(withdraws)}}}" for votes, withdraws in plan.bodies)
-    (folder / "shared.lua").write_text(f"return {{good={json.dumps(plan.good)}, bodies={{{pairs}}}}}")
+    rule = f"good={json.dumps(plan.good)}, changes_rows={json.dumps(plan.changes_rows)}"
+    (folder / "shared.lua").write_text(f"return {{{rule}, bodies={{{pairs}}}}}")
     for lane in range(plan.lanes):
         heads = ",\n".join(map(json.dumps, plan.callers(lane)))
         (folder / f"lane-{lane}.lua").write_text(f"return {{{heads}}}")
@@ -80,7 +81,7 @@ def _run_wrk(plan: Plan, *, port: int, connections: int, seconds: int, folder: P
 
 
 async def _run_python(plan: Plan, *, port: int, connections: int, seconds: int) -> dict[str, Any]:
-    answered = [0] * plan.lanes
+    answered, asked = [0] * plan.lanes, [0] * plan.lanes
     waits: list[float] = []
     refusals: list[str] = []
     started = time.perf_counter()
@@ -90,7 +91,9 @@ async def _run_python(plan: Plan, *, port: int, connections: int, seconds: int) 
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
             while (sent := time.perf_counter()) - started < seconds:
-                writer.write(plan.request(lane, answered[lane]).encode())
+                step = (answered if plan.changes_rows else asked)[lane]
+                asked[lane] += 1
+                writer.write(plan.request(lane, step).encode())
                 refusal = judge(plan, *await read_answer(reader))
                 waits.append(time.perf_counter() - sent)
                 if refusal:

@@ -43,6 +43,11 @@ class Plan:
     bodies: Sequence[tuple[str, str]]
     good: str = '"data":{'
 
+    @property
+    def changes_rows(self) -> bool:
+        """Then a step follows the answer to the one before; else the request, so that callers really come in turn."""
+        return any(votes != withdraws for votes, withdraws in self.bodies)
+
     def callers(self, lane: int) -> Sequence[str]:
         """The heads of the lane's own callers."""
         return self.heads[lane :: self.lanes]
