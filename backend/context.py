@@ -63,15 +63,15 @@ class Context:
         """The caller from here on: who has just signed in."""
         self.viewer = Viewer(resident_id, frozenset(roles), session_id)
 
-    async def limit(self, kind: Kind, subject: UUID | str | None = None) -> None:
-        """Counts an act of this kind against `subject` (the caller's account where left out) and against the network
-        it comes from. Call it before anything is looked up or done, and only for what isn't a repeat by its key.
-        Raises RateLimited."""
+    async def limit(self, kind: Kind, *subjects: UUID | str | None) -> None:
+        """Counts an act of this kind against `subjects` (the caller's account where left out) and once against the
+        network it comes from. Call it before anything is looked up or done, and only for what isn't a repeat by its
+        key. Raises RateLimited."""
         if not self.catalogue.rate_limits_lifted:
             await self.services.allowances.take(
                 kind,
                 municipality_id=self.catalogue.id,
-                subject=self.viewer.resident_id if subject is None else subject,
+                subjects=subjects or (self.viewer.resident_id,),
                 network=self.network,
             )
 
