@@ -147,6 +147,7 @@ NONSENSE: dict[str, Json] = {
     "the issuer with a slash": {"metadata": {"issuer": "ISSUER/"}},
     "keys in a file": {"metadata": {"jwks_uri": "file:///etc/passwd"}},
     "keys of somebody else, unsafely": {"metadata": {"jwks_uri": "http://metadata.example/latest"}},
+    "keys at half an address": {"metadata": {"jwks_uri": "https://[::1"}},
     "keys nowhere": {"metadata": {"jwks_uri": None}},
     "a page that does something": {"metadata": {"authorization_endpoint": "javascript:alert(1)"}},
     "no place for codes": {"metadata": {"token_endpoint": 7}},
