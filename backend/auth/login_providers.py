@@ -45,6 +45,11 @@ def loopback_or_https(url: str) -> bool:
     )
 
 
+def is_web(redirect_uri: str) -> bool:
+    """Whether it leads to a page, and not to an app by a scheme of its own."""
+    return urlsplit(redirect_uri).scheme in ("https", "http")
+
+
 def _issuer(value: object) -> object:
     if isinstance(value, str) and (not loopback_or_https(value) or "?" in value or "#" in value):
         raise ValueError("must be https://…, or http:// on loopback, without ? and #")
