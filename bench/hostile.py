@@ -109,6 +109,13 @@ ATTACKS: Final[tuple[Attack, ...]] = (
         promise="e2",
     ),
     Attack(
+        "a try at each way in",
+        COMPLEX,
+        'mutation { confirmEmailLink(input: {secret: "x"}) { errors { code } }'
+        ' acceptInvitation(input: {secret: "x"}) { errors { code } } }',
+        promise="e2",
+    ),
+    Attack(
         "the names of all fields, misspelt",
         COMPLEX,
         "{ municipality { " + " ".join(f"viewersFolows{n}s" for n in range(1_200)) + " } }",

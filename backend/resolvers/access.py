@@ -78,7 +78,7 @@ POLICIES: Final[Mapping[str, Mapping[str, Policy]]] = {
         "notificationReceived": Policy.SIGNED_IN,
     },
 }
-# At most once in a document (promise E2): what makes accounts, and what a guess could be tried at.
+# At most one of them in a document (promise E2): what makes accounts, and what a guess could be tried at.
 ALONE: Final = frozenset(
     {
         "registerDevice",

@@ -114,8 +114,8 @@ class _Spent:
 
 @dataclass(frozen=True, slots=True)
 class Ruler:
-    """Measures documents of one schema. `list_sizes` bounds plain lists by "Type.field", `alone` names root fields that
-    a document may have once: guesses are not to come by the dozen."""
+    """Measures documents of one schema. `list_sizes` bounds plain lists by "Type.field", `alone` names root fields of
+    which a document may have one: guesses are not to come by the dozen."""
 
     schema: GraphQLSchema
     limits: Limits
@@ -253,7 +253,9 @@ class _Walk:
             found.root_fields.append(path[0])
             mutating = self.kind is OperationType.MUTATION
             _at_most(limits.root_mutations if mutating else limits.root_fields, len(found.root_fields), "root fields")
-            if path[0] in self.ruler.alone or path[0] == "__schema":  # whose answer is 100 kB
+            if path[0] in self.ruler.alone:
+                _at_most(1, sum(each in self.ruler.alone for each in found.root_fields), "ways to sign in")
+            if path[0] == "__schema":  # whose answer is 100 kB
                 _at_most(1, found.root_fields.count(path[0]), f"times `{path[0]}`")
         if path[0] in INTROSPECTION:
             _at_most(limits.introspection_depth, len(path), "levels deep")

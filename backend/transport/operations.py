@@ -84,7 +84,7 @@ class Prepared:
 class Operations:
     """`public_fields`: root fields of Query that are the same for everyone, as long as nothing that is
     `viewer_dependent(type, field)` is selected. `list_sizes`: bounds of plain lists, by "Type.field". `alone`:
-    root fields that may stand once in a document. `unplanned` is told why graphql-core is to execute an operation
+    root fields of which a document may have one. `unplanned` is told why graphql-core is to execute an operation
     instead of its plan.
     """
 
