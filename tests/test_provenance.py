@@ -62,6 +62,7 @@ NEVER_PUBLIC = {
         "grant_role",
         "revoke_role",
         "roles_of_source",
+        "speaks_by_others",
         "official_by_email",
         "lock_administrators",
         "lock_official",
