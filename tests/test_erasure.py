@@ -9,7 +9,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
+import orjson
 import pytest
+import structlog
+from structlog.testing import CapturingLogger
 
 from backend.commands import erase_accounts
 from backend.db import erasures
@@ -23,6 +26,8 @@ from backend.settings import Settings, load_settings
 from backend.verify_audit import verify_audit
 from backend.viewer import NOBODY
 from tests.api.test_email_codes import requested, signed_in
+from tests.api.test_sign_in import device, person
+from tests.api.test_sign_in import signed_in as by_login
 from tests.conftest import Api
 from tests.contents import contents
 from tests.erasing import in_folder, in_redis, in_tables, shown
@@ -498,6 +503,35 @@ async def test_accounts_are_erased_by_command_too(life: Life, pool: Pool) -> Non
     assert lines == [f"{life.id} will be erased by the worker", f"{nobody} is nobody, or has been erased"]
     await run_erasure(life, pool)
     assert await in_tables(life.api.conn, GONE.values()) == RECORDS
+
+
+async def test_who_had_several_accounts_is_forgotten_with_all_of_them(
+    api: Api, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (_, kept), (token, gone) = await device(api), await device(api)
+    await by_login(api, person("aino"), caller=kept)
+    idea = await api.idea(token=token, title="Kanaria14jalkeen")
+    await by_login(api, person("aino"), caller=gone)
+    # What a process took that hadn't heard of the join; the worker was down, so no job has moved it.
+    await api.conn.execute("UPDATE ideas SET author_id = $1", gone)
+    await api.conn.execute("INSERT INTO follows VALUES ($1, $2, $3)", api.catalogue.id, gone, parse_id(idea)[1])
+    lines = await erase_accounts(api.settings, slug=SLUG, residents=[str(gone)])
+    assert lines == [f"{gone} will be erased by the worker"]
+    everything = structlog.make_filtering_bound_logger(0)
+    heard = structlog.wrap_logger(logged := CapturingLogger(), processors=[], wrapper_class=everything)
+    monkeypatch.setattr("backend.jobs.erase.log", heard)
+    payload = orjson.loads(await api.conn.fetchval("SELECT payload FROM pgqueuer WHERE entrypoint = 'erase'"))
+    await erase(pool, api.settings)(payload)
+    assert await in_tables(api.conn, ["Kanaria14jalkeen"]) == {}
+    for table in ("follows", "idempotency_keys", "sessions"):
+        assert await api.conn.fetchval(f"SELECT count(*) FROM {table}") == 0, table  # noqa: S608 # named above
+    rows = await api.conn.fetch("SELECT locale FROM residents WHERE id = ANY($1)", [kept, gone])
+    assert [row[0] for row in rows] == ["und", "und"]
+    # In a backup of before the join these are two: whoever restores it is told of both.
+    assert {call.kwargs["resident"] for call in logged.calls} == {str(kept), str(gone)}
+    assert await erase_accounts(api.settings, slug=SLUG, residents=[str(gone)]) == [
+        f"{gone} is nobody, or has been erased"
+    ]
 
 
 # What is done to each table when somebody is erased: a statement of sql/queries/erasures.sql, or why nothing is.

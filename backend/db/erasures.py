@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from backend.db.pool import LONG_SECONDS, Connection
+from backend.db.pool import LONG_SECONDS, Connection, take_time
 from backend.db.statements import statements
 
 SQL = statements("erasures")
@@ -79,10 +79,11 @@ async def forget_some(conn: Connection, what: str, *, municipality_id: UUID, res
 
 async def forget_resident(conn: Connection, *, municipality_id: UUID, resident_id: UUID) -> list[str]:
     """All that is left, at once; the roles that were held."""
+    await take_time(conn)  # a device in use has some thousand spent refresh tokens
     for statement in _AT_LAST:
-        await conn.execute(SQL[statement], municipality_id, resident_id)
+        await conn.execute(SQL[statement], municipality_id, resident_id, timeout=LONG_SECONDS)
     held = [row[0] for row in await conn.fetch(SQL["forget_roles"], municipality_id, resident_id)]
-    await conn.execute(SQL["forget_resident"], municipality_id, resident_id)
+    await conn.execute(SQL["forget_resident"], municipality_id, resident_id, timeout=LONG_SECONDS)
     return held
 
 

@@ -14,7 +14,8 @@ from uuid import UUID, uuid4
 import structlog
 
 from backend.db import audit, erasures, groups, identities, sessions
-from backend.db.pool import Connection, Pool, acquire, transaction
+from backend.db.pool import Connection, Pool, acquire, take_time, transaction
+from backend.jobs.join_again import move_rest
 from backend.jobs.notify_followers import announce
 from backend.jobs.queue import Job, Payload, enqueue
 from backend.jobs.send_mail import send_mail
@@ -33,7 +34,8 @@ log = structlog.get_logger()
 
 async def ask_erasure(conn: Connection, *, municipality_id: UUID, resident_id: UUID) -> datetime | None:
     """Ends the account's sessions and has it erased once the transaction of `conn` is committed; when this was asked
-    first, or None where there is nobody to forget."""
+    first, or None where there is nobody to forget. One that was joined into another is forgotten with that one."""
+    resident_id = await identities.final_account(conn, municipality_id=municipality_id, id=resident_id) or resident_id
     asked_at = await erasures.ask_erasure(conn, municipality_id=municipality_id, resident_id=resident_id)
     if asked_at is None:
         return None
@@ -51,6 +53,8 @@ def erase(pool: Pool, settings: Settings) -> Job:
         async with acquire(pool) as conn:
             if not await erasures.is_asked(conn, **whose):
                 return
+        accounts = await _gather(pool, **whose)
+        async with acquire(pool) as conn:
             of = await erasures.groups_of(conn, **whose)
         for group_id in of:
             await _leave(pool, group_id, **whose)
@@ -74,9 +78,23 @@ def erase(pool: Pool, settings: Settings) -> Job:
                 details={"roles": roles},
             )
         # Ids alone, for whoever restores a backup of before: `heitto erase` does it again.
-        log.info("account_erased", municipality=payload["municipality_id"], resident=payload["resident_id"])
+        # Those that were joined too: in an older backup they stand by themselves.
+        for id in accounts:
+            log.info("account_erased", municipality=payload["municipality_id"], resident=str(id))
 
     return run
+
+
+async def _gather(pool: Pool, *, municipality_id: UUID, resident_id: UUID) -> list[UUID]:
+    """The account and those that were joined into it; what was written to these since (jobs/join_again.py) is its own
+    from here on, so that nothing comes after it."""
+    async with transaction(pool) as conn:
+        await take_time(conn)
+        accounts = await identities.all_accounts(conn, municipality_id=municipality_id, id=resident_id)
+        joined_ids = [id for id in accounts if id != resident_id]
+        if joined_ids:
+            await move_rest(conn, municipality_id=municipality_id, joined_ids=joined_ids, survivor_id=resident_id)
+    return accounts
 
 
 async def _say_goodbye(conn: Connection, settings: Settings, *, municipality_id: UUID, resident_id: UUID) -> None:

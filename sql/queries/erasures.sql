@@ -110,10 +110,10 @@ DELETE FROM notifications WHERE municipality_id = $1 AND resident_id = $2 AND id
 );
 
 -- name: forget_idempotency_keys
--- The keys somebody used, with the one that made the account.
+-- The keys somebody used, with those that made the account and the ones that were joined into it.
 DELETE FROM idempotency_keys
-WHERE municipality_id = $1 AND (caller_id = $2
-  OR (caller_id = '00000000-0000-0000-0000-000000000000' AND operation = 'registerDevice' AND result_id = $2));
+WHERE municipality_id = $1 AND (caller_id = $2 OR (
+  caller_id = '00000000-0000-0000-0000-000000000000' AND operation = 'registerDevice' AND result_id IN {all_accounts}));
 
 -- name: forget_sessions
 -- Sessions with their refresh tokens; their access tokens are called back before.
@@ -161,10 +161,10 @@ WITH gone AS (
 SELECT DISTINCT role FROM gone ORDER BY role;
 
 -- name: forget_resident
--- What is left of an account: an id and a strength.
+-- What is left of an account, and of those that were joined into it: an id and a strength.
 UPDATE residents SET
   display_name = '-', locale = 'und', official_id = NULL, erasure_asked_at = NULL, erased_at = coalesce(erased_at, clock_timestamp())
-WHERE municipality_id = $1 AND id = $2;
+WHERE municipality_id = $1 AND id IN {all_accounts};
 
 -- name: idle_devices
 -- Accounts of devices that nobody can use any more, since no session of theirs can go on, and that did nothing for $2 days:
