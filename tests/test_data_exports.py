@@ -167,16 +167,16 @@ async def test_what_isnt_fetched_expires_and_is_forgotten(api: Api, pool: Pool) 
     await request(api, token)
     await make(api, pool)
     [ready] = await exports(api, token)
-    await prune(pool)()
+    await prune(pool, api.settings)()
     assert await api.conn.fetchval("SELECT count(*) FROM data_export_parts") == 1
     await api.conn.execute("UPDATE data_exports SET expires_at = now() - interval '1 second'")
     assert (await fetch(api, ready["downloadPath"], token)).status_code == 404
     assert [each["status"] for each in await exports(api, token)] == ["EXPIRED"]
-    await prune(pool)()
+    await prune(pool, api.settings)()
     assert await api.conn.fetchval("SELECT count(*) FROM data_export_parts") == 0
     assert len(await exports(api, token)) == 1
     await api.conn.execute("UPDATE data_exports SET requested_at = now() - interval '31 days'")
-    await prune(pool)()
+    await prune(pool, api.settings)()
     assert await exports(api, token) == []
 
 
