@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from structlog.testing import CapturingLogger
 
 from backend.commands import erase_accounts
 from backend.db import erasures
-from backend.db.pool import Pool, open_pool
+from backend.db.pool import Connection, Pool, open_pool, transaction
 from backend.demo.load import SLUG
 from backend.embedded.servers import Servers
 from backend.ids import global_id, parse_id
@@ -407,6 +408,34 @@ async def test_an_erasure_that_was_killed_anywhere_goes_on_and_a_repeat_does_not
     before = await contents(life.api.conn)
     await run_erasure(life, pool)  # the queue gives a job again whose worker died at its very end
     assert await contents(life.api.conn) == before, "who came back is not forgotten again"
+
+
+@pytest.mark.parametrize("step", [3, 5, 7])
+async def test_a_run_that_another_one_overtook_takes_nothing_from_who_came_back(
+    life: Life, pool: Pool, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """The queue gives a job again whose worker it hasn't heard of for some seconds, though that may go on."""
+    await life.ask()
+    begun, before = 0, {}
+
+    @asynccontextmanager
+    async def stalling(pool: Pool) -> AsyncIterator[Connection]:
+        nonlocal begun, before
+        begun += 1
+        if begun == step + 1:
+            with monkeypatch.context() as meanwhile:
+                meanwhile.setattr("backend.jobs.erase.transaction", transaction)
+                await run_erasure(life, pool)
+            _, token = await life.sign_in()
+            idea = await life.api.idea(token=token)
+            await life.api.mutate("setFollow", {"subjectId": idea, "following": True}, "__typename", token=token)
+            before = await contents(life.api.conn)
+        async with transaction(pool) as conn:
+            yield conn
+
+    monkeypatch.setattr("backend.jobs.erase.transaction", stalling)
+    await run_erasure(life, pool)
+    assert before and await contents(life.api.conn) == before
 
 
 async def test_large_accounts_are_erased_in_batches(life: Life, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:

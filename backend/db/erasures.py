@@ -35,9 +35,9 @@ async def ask_erasure(conn: Connection, *, municipality_id: UUID, resident_id: U
     return asked_at
 
 
-async def is_asked(conn: Connection, *, municipality_id: UUID, resident_id: UUID) -> bool:
-    asked: bool = await conn.fetchval(SQL["is_asked"], municipality_id, resident_id)
-    return asked
+async def hold_erased(conn: Connection, *, municipality_id: UUID, resident_id: UUID) -> bool:
+    """Whether the account is still to be erased, and locked."""
+    return await conn.fetchval(SQL["hold_erased"], municipality_id, resident_id) is not None
 
 
 async def locale(conn: Connection, *, municipality_id: UUID, resident_id: UUID) -> str:

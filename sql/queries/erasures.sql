@@ -7,9 +7,10 @@ UPDATE residents SET
 WHERE municipality_id = $1 AND id = $2 AND (erased_at IS NULL OR erasure_asked_at IS NOT NULL)
 RETURNING erasure_asked_at;
 
--- name: is_asked
--- Whether an account is still to be erased.
-SELECT EXISTS (SELECT FROM residents WHERE municipality_id = $1 AND id = $2 AND erasure_asked_at IS NOT NULL);
+-- name: hold_erased
+-- An account that is still to be erased, locked until the transaction ends: it is done, and comes back, under this lock
+-- alone. No row for any other.
+SELECT true FROM residents WHERE municipality_id = $1 AND id = $2 AND erasure_asked_at IS NOT NULL FOR NO KEY UPDATE;
 
 -- name: locale
 -- The language in which somebody is told for the last time.
