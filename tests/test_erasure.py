@@ -532,6 +532,8 @@ async def test_accounts_are_erased_by_command_too(life: Life, pool: Pool) -> Non
     assert lines == [f"{life.id} will be erased by the worker", f"{nobody} is nobody, or has been erased"]
     await run_erasure(life, pool)
     assert await in_tables(life.api.conn, GONE.values()) == RECORDS
+    acts = await life.api.conn.fetch("SELECT act, subject_id FROM audit_entries ORDER BY sequence DESC LIMIT 2")
+    assert [tuple(row) for row in acts] == [("ACCOUNT_ERASED", life.id), ("ERASURE_ASKED", life.id)]
 
 
 async def test_who_had_several_accounts_is_forgotten_with_all_of_them(
