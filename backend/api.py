@@ -7,6 +7,7 @@ from typing import Any, ParamSpec, TypeVar
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.name_converter import NameConverter
+from strawberry.utils.str_converters import to_camel_case
 
 from backend.context import Info
 from backend.db import residents
@@ -33,6 +34,7 @@ from backend.resolvers import responses as on_responses
 from backend.resolvers import roles as on_roles
 from backend.resolvers import sessions as on_sessions
 from backend.resolvers import votes as on_votes
+from backend.resolvers.access import authorize
 from backend.schema.audit import AuditEntryConnection
 from backend.schema.email_codes import RequestEmailCodePayload
 from backend.schema.enums import UserErrorCode
@@ -79,10 +81,13 @@ def mutation(
     resolver: Callable[P, Awaitable[Payload]], payload: Callable[..., Payload], description: str
 ) -> Any:  # Any: strawberry's field, which stands for its value
     """A field for a use case: what it refuses becomes `errors` of its payload, what it changed is told at once."""
+    name = to_camel_case(resolver.__name__)
 
     @wraps(resolver)
     async def resolve(*args: P.args, **kwargs: P.kwargs) -> Payload:
         info: Info = kwargs["info"] if "info" in kwargs else args[0]  # type: ignore[assignment] # every resolver's first
+        if info.context.became:  # by a field before this one: what the token allowed was allowed to somebody else
+            authorize("mutation", [name], info.context)
         try:
             done = await resolver(*args, **kwargs)
         except Refusal as refusal:
