@@ -20,6 +20,7 @@ from backend.resolvers import audit as on_audit
 from backend.resolvers import email_codes as on_email_codes
 from backend.resolvers import follows as on_follows
 from backend.resolvers import groups as on_groups
+from backend.resolvers import idea_lists, moderation
 from backend.resolvers import ideas as on_ideas
 from backend.resolvers import invitations as on_invitations
 from backend.resolvers import leaderboards as on_leaderboards
@@ -124,19 +125,19 @@ class Query:
     )
     viewer: Viewer | None = strawberry.field(resolver=this_viewer, description="The signed-in caller, or null.")
     ideas: IdeaConnection | None = strawberry.field(
-        resolver=on_ideas.ideas_list, description="Listed ideas, filtered and in order."
+        resolver=idea_lists.ideas_list, description="Listed ideas, filtered and in order."
     )
     leaderboard: LeaderboardConnection | None = strawberry.field(
         resolver=on_leaderboards.leaderboard,
         description="Ranked ideas, served from Redis; PostgreSQL decides what is true.",
     )
     similar_ideas: list[SimilarIdea] | None = strawberry.field(
-        resolver=on_ideas.similar_ideas,
+        resolver=idea_lists.similar_ideas,
         description="Ideas that resemble a text the resident is still typing, most alike first.",
     )
     groups: GroupConnection | None = strawberry.field(resolver=on_groups.groups, description="Groups, newest first.")
     contact: Official | None = strawberry.field(
-        resolver=on_ideas.contact, description="Who in the municipality answers for a theme in a district."
+        resolver=idea_lists.contact, description="Who in the municipality answers for a theme in a district."
     )
     audit_entries: AuditEntryConnection | None = strawberry.field(
         resolver=on_audit.audit_entries,
@@ -256,13 +257,13 @@ class Mutation:
         "Officials of the department that owns the case, and coordinators. Appends to the idea's responses.",
     )
     hide_idea: IdeaPayload | None = mutation(
-        on_ideas.hide_idea,
+        moderation.hide_idea,
         IdeaPayload,
         "Hides an idea from everybody but moderators and its author. Moderators; the reason is kept and shown to the "
         "author.",
     )
     show_idea: IdeaPayload | None = mutation(
-        on_ideas.show_idea, IdeaPayload, "Shows a hidden idea again. Moderators; the reason is kept."
+        moderation.show_idea, IdeaPayload, "Shows a hidden idea again. Moderators; the reason is kept."
     )
     begin_passkey_registration: PasskeyOptionsPayload | None = mutation(
         on_passkeys.begin_passkey_registration,

@@ -81,6 +81,7 @@ async def test_everything_of_a_joined_account_is_the_survivors(api: Api) -> None
     assert "Asukas" not in await conn.fetchval("SELECT display_name FROM residents WHERE id = $1", gone)
     left = [ref for ref, how in MOVES.items() if how and await conn.fetchval(COUNT.format(*ref.split(".")), gone)]
     assert left == []
+    await api.revocations_told()
     assert await api.code(AUTHOR, {"id": idea}, token=old_token) == "UNAUTHENTICATED"
 
 
