@@ -39,20 +39,26 @@ class Batches(Generic[Item, Outcome]):
     async def _work(self) -> None:
         """Batches until nobody waits. It leaves in the same breath in which it sees that: whoever comes after starts
         the next one."""
-        while self._waiting:
-            await asyncio.sleep(0)  # lets in whoever has come to this point in the same turn of the loop
-            batch = self._next()
-            try:
-                outcomes = await self._carry_out([item for item, _ in batch])
-            except Exception as error:  # whatever it was, every caller must hear of it
-                for _, answer in batch:
-                    if not answer.done():
-                        answer.set_exception(error)
-                continue
+        try:
+            while self._waiting:
+                await asyncio.sleep(0)  # lets in whoever has come to this point in the same turn of the loop
+                await self._do(self._next())
+        finally:
+            self._worker = None
+
+    async def _do(self, batch: Sequence[tuple[Item, asyncio.Future[Outcome]]]) -> None:
+        try:
+            outcomes = await self._carry_out([item for item, _ in batch])
             for (_, answer), outcome in zip(batch, outcomes, strict=True):
                 if not answer.done():  # a caller who went away
                     answer.set_result(outcome)
-        self._worker = None
+        except Exception as error:  # whatever it was, every caller must hear of it
+            for _, answer in batch:
+                if not answer.done():
+                    answer.set_exception(error)
+        finally:
+            for _, answer in batch:
+                answer.cancel()  # of those that know nothing yet: this task was cancelled
 
     def _next(self) -> list[tuple[Item, asyncio.Future[Outcome]]]:
         if self._apart is None:

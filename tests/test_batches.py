@@ -70,3 +70,17 @@ async def test_who_goes_away_holds_nobody_up_and_is_carried_out() -> None:
     double.let_go.set()
     assert await stays == 4
     assert double.seen == [[1, 2]]
+
+
+async def test_a_batch_that_is_cancelled_leaves_nobody_waiting_and_others_go_on() -> None:
+    double = Doubling()
+    batches = Batches(double, largest=1)
+    double.let_go.clear()
+    lost, next_one = asyncio.create_task(batches.outcome(1)), asyncio.create_task(batches.outcome(2))
+    await asyncio.sleep(0.01)
+    assert batches._worker
+    batches._worker.cancel()
+    await asyncio.wait([lost])
+    assert lost.cancelled()
+    double.let_go.set()
+    assert [*await asyncio.gather(batches.outcome(3), next_one)] == [6, 4]

@@ -1,10 +1,10 @@
 -- name: ask_erasure
--- Marks an account to be erased, whose name is gone at once; when that was asked first. No row where there is none, or it
--- has been erased.
+-- Marks an account to be erased, whose name is gone at once; when that was asked first. No row where there is none, it
+-- has been erased, or it was joined into another: that one would stay.
 UPDATE residents SET
   erasure_asked_at = coalesce(erasure_asked_at, date_trunc('milliseconds', clock_timestamp())),
   erased_at = coalesce(erased_at, clock_timestamp()), display_name = '-'
-WHERE municipality_id = $1 AND id = $2 AND (erased_at IS NULL OR erasure_asked_at IS NOT NULL)
+WHERE municipality_id = $1 AND id = $2 AND joined_into_id IS NULL AND (erased_at IS NULL OR erasure_asked_at IS NOT NULL)
 RETURNING erasure_asked_at;
 
 -- name: hold_erased
