@@ -438,6 +438,13 @@ async def test_a_run_that_another_one_overtook_takes_nothing_from_who_came_back(
     assert before and await contents(life.api.conn) == before
 
 
+async def test_an_address_that_no_mail_can_be_sent_to_keeps_nobody_from_being_forgotten(life: Life, pool: Pool) -> None:
+    await life.api.conn.execute("UPDATE identities SET email = 'Kanaria2posti at example.fi'")
+    await life.ask()
+    await run_erasure(life, pool)
+    assert await life.api.conn.fetchval("SELECT count(*) FROM identities WHERE email IS NOT NULL") == 0
+
+
 async def test_large_accounts_are_erased_in_batches(life: Life, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("backend.jobs.erase.IDEAS_AT_ONCE", 3)
     monkeypatch.setattr("backend.jobs.erase.ROWS_AT_ONCE", 2)

@@ -5,6 +5,7 @@ nothing the second time.
 """
 
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -17,6 +18,7 @@ from backend.db.data_exports import SECTIONS
 from backend.db.pool import Connection, Pool, acquire, take_time
 from backend.jobs.queue import Job, Payload, enqueue
 from backend.jobs.send_mail import send_mail
+from backend.mail.addresses import BadAddress
 from backend.settings import Settings
 
 NAME: Final = "export_data"
@@ -55,16 +57,17 @@ async def _tell(conn: Connection, settings: Settings, *, municipality_id: UUID, 
         return
     key = settings.secret_key.get_secret_value().encode()
     for address in await identities.emails(conn, municipality_id=municipality_id, resident_id=resident_id):
-        await send_mail(
-            conn,
-            settings,
-            municipality_id=municipality_id,
-            to=address,
-            template="export_ready",
-            locale=row.locale,
-            values={"secret": export_secret(key, municipality_id=municipality_id, export_id=id)},
-            expires_at=datetime.now(UTC) + timedelta(days=settings.export_days),
-        )
+        with suppress(BadAddress):  # the copy is in the app all the same
+            await send_mail(
+                conn,
+                settings,
+                municipality_id=municipality_id,
+                to=address,
+                template="export_ready",
+                locale=row.locale,
+                values={"secret": export_secret(key, municipality_id=municipality_id, export_id=id)},
+                expires_at=datetime.now(UTC) + timedelta(days=settings.export_days),
+            )
 
 
 async def _parts(conn: Connection, **whose: UUID) -> AsyncGenerator[bytes, None]:

@@ -1,6 +1,6 @@
 -- name: ask_erasure
 -- Marks an account to be erased, whose name is gone at once; when that was asked first. No row where there is none, it
--- has been erased, or it was joined into another: that one would stay.
+-- has been erased, or it has just been joined into another: that one would stay.
 UPDATE residents SET
   erasure_asked_at = coalesce(erasure_asked_at, date_trunc('milliseconds', clock_timestamp())),
   erased_at = coalesce(erased_at, clock_timestamp()), display_name = '-'
