@@ -9,6 +9,7 @@ for a message that is too large. 4403 also ends a socket whose token has ended o
 import asyncio
 from collections.abc import Iterable
 from contextlib import ExitStack, aclosing, suppress
+from functools import partial
 
 import orjson
 from starlette.types import Receive, Scope, Send
@@ -175,7 +176,7 @@ class _Socket:
     async def _run(self, id: str, payload: dict[str, object], caller: Caller) -> None:
         name, request = request_id(None), None
         try:
-            request = await self._pipeline.accept(caller, read_payload(payload), name)
+            request = await self._pipeline.accept(caller, partial(read_payload, payload), name)
             async with aclosing(await self._pipeline.open(request)) as answers:
                 async for answer in answers:
                     await self._write(_frame(b"next", id, answer.body))

@@ -12,6 +12,7 @@ import asyncio
 from asyncio import FIRST_COMPLETED
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack, aclosing, suppress
+from functools import partial
 
 from starlette.types import Receive, Scope, Send
 
@@ -60,13 +61,13 @@ class GraphQLOverSSE:
                 body = await read_body(headers, receive)
                 caller = await admit(self._pipeline.gate, headers)
                 held.enter_context(self._pipeline.gate.hold(caller, "stream"))
-                payload = read_body_payload(body)
+                read = partial(read_body_payload, body)
             else:
                 parameters = query_parameters(scope)
                 caller = await admit(self._pipeline.gate, headers, municipality=parameters.pop("municipality", None))
                 held.enter_context(self._pipeline.gate.hold(caller, "stream"))
-                payload = read_parameters(parameters)
-            request = await self._pipeline.accept(caller, payload, name)
+                read = partial(read_parameters, parameters)
+            request = await self._pipeline.accept(caller, read, name)
             if scope["method"] == "GET" and request.operation.kind == "mutation":
                 raise MethodNotAllowed("GET is for queries and subscriptions; use POST.", "POST")
             answers = await self._pipeline.open(request)
