@@ -51,6 +51,21 @@ def settings_for(data_dir: Path, *required: str, **overrides: object) -> Setting
         fail(str(error))
 
 
+def check_schema(settings: Settings) -> None:
+    """Ends the command where the database lacks something; one that is away may come back."""
+    import asyncpg
+
+    from backend.commands import migrate_database
+    from backend.errors import HeittoError
+
+    try:
+        behind = asyncio.run(migrate_database(settings.database_url, check=True))
+    except (HeittoError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return
+    if behind:
+        fail(f"the database is behind ({len(behind)} migrations): run heitto migrate first")
+
+
 def run(work: Coroutine[Any, Any, Done]) -> Done:  # Any: whatever it sends and awaits
     """Runs a command's work. What it can't do is one line and exit code 1."""
     import asyncpg
@@ -101,12 +116,16 @@ def serve(data_dir: DataDir = DATA) -> None:
         load_login_providers(settings.login_providers_file)
     except SettingsError as error:
         fail(str(error))
+    check_schema(settings)
     # The server's workers are processes of their own and read the environment for themselves.
     os.environ["HEITTO_DATABASE_URL"] = settings.database_url
     os.environ["HEITTO_REDIS_URL"] = settings.redis_url
     os.environ["HEITTO_SECRET_KEY"] = settings.secret_key.get_secret_value()
     os.environ["HEITTO_SIGNING_KEY_FILE"] = str(settings.signing_key_file)
-    serve_http(settings)
+    try:
+        serve_http(settings)
+    except RuntimeError as error:  # granian's, where the port is taken or not ours
+        fail(f"HEITTO_HOST, HEITTO_PORT: can't listen on {settings.host}, port {settings.port}: {error}")
 
 
 @app.command()
@@ -122,6 +141,7 @@ def worker(data_dir: DataDir = DATA) -> None:
         sending(settings)
     except SettingsError as error:
         fail(str(error))
+    check_schema(settings)
     run(run_worker(settings))
 
 
