@@ -74,12 +74,12 @@ class NoMunicipality(RequestError):
 
 
 class RateLimited(RequestError):
-    """`retry_after` in whole seconds."""
+    """`retry_after` in whole seconds; `more` are extensions."""
 
     code, status = "RATE_LIMITED", 429
 
-    def __init__(self, retry_after: int) -> None:
-        super().__init__(f"Too many requests. Try again in {retry_after} s.", retryAfter=retry_after)
+    def __init__(self, retry_after: int, **more: object) -> None:
+        super().__init__(f"Too many requests. Try again in {retry_after} s.", retryAfter=retry_after, **more)
         self.retry_after = retry_after
 
 

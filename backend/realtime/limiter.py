@@ -152,7 +152,7 @@ class RateLimiter:
             caller.points -= points
             return True
         if points >= caller.refused_points and now < caller.refused_until:
-            raise _refusal(caller.refused_until - now)
+            raise _refusal(caller.refused_until - now, points, caller.refused_points, caller.rate.interval)
         return False
 
     async def _spend_leased(self, caller: _Caller, points: int) -> bool:
@@ -222,7 +222,7 @@ class RateLimiter:
         full_at = max(caller.full_at, now) + min(points, burst) * interval
         wait = full_at - now - burst * interval
         if wait > 0:
-            raise _refusal(wait)
+            raise _refusal(wait, points, min(points, burst), interval)
         caller.full_at = full_at
 
 
@@ -233,5 +233,8 @@ def _points_ahead(caller: _Caller, now: float) -> int:
     return min(max(caller.rate.head_start, ahead), caller.rate.most_ahead)
 
 
-def _refusal(seconds: float) -> RateLimited:
-    return RateLimited(max(1, math.ceil(seconds)))
+def _refusal(seconds: float, requested: int, then: int, interval: float) -> RateLimited:
+    """In so many seconds `then` points are there, one coming back each `interval`."""
+    available = max(0, math.floor(then - seconds / interval))
+    cost = {"requested": requested, "actual": 0, "available": available, "restoreRate": round(1 / interval, 1)}
+    return RateLimited(max(1, math.ceil(seconds)), cost=cost)

@@ -8,7 +8,7 @@ for a message that is too large. 4403 also ends a socket whose token has ended o
 
 import asyncio
 from collections.abc import Iterable
-from contextlib import ExitStack, aclosing, suppress
+from contextlib import AsyncExitStack, aclosing, suppress
 from functools import partial
 
 import orjson
@@ -45,7 +45,7 @@ class GraphQLOverWebSocket:
         elif PROTOCOL in scope["subprotocols"]:
             await send({"type": "websocket.accept", "subprotocol": PROTOCOL})
             socket = _Socket(self._pipeline, headers, receive, send)
-            with socket.held:
+            async with socket.held:
                 await socket.run()
         else:
             await send({"type": "websocket.accept"})
@@ -79,7 +79,7 @@ class _Socket:
         self._receive = receive
         self._send = send
         self._caller: Caller | None = None
-        self.held = ExitStack()
+        self.held = AsyncExitStack()
         self._heard = True
         self._tasks = asyncio.TaskGroup()
         self._operations: dict[str, asyncio.Task[None]] = {}
@@ -153,7 +153,7 @@ class _Socket:
         said = [] if authorization is None else [authorization]
         try:
             caller = await admit(self._pipeline.gate, self._headers, municipality=municipality, authorization=said)
-            self.held.enter_context(self._pipeline.gate.hold(caller, "socket"))
+            await self.held.enter_async_context(self._pipeline.gate.hold(caller, "socket"))
         except Exception as error:
             failure = self._pipeline.errors.refused(error, request_id=request_id(None))
             again = failure.status >= 429

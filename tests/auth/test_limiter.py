@@ -85,6 +85,18 @@ async def test_after_a_burst_of_600_points_100_more_come_at_the_callers_rate(
     assert await wait_after(limiter_on(redis), 100, resident) == wait
 
 
+async def test_a_refusal_tells_what_was_asked_for_what_is_there_and_how_fast_it_comes_back(redis: Redis) -> None:
+    gone = Redis.from_url("unix:///nowhere/valkey.sock", socket_timeout=0.25, retry=None)
+    for limiter, most, rate in ((limiter_on(redis), 600, 33.3), (limiter_on(gone), 300, 16.7)):
+        await charge(limiter, most - 50)
+        with pytest.raises(RateLimited) as refusal:
+            await charge(limiter, 200)
+        told = refusal.value.extensions["cost"]
+        assert isinstance(told, dict)
+        assert 50 <= told.pop("available") < 100  # Redis has a clock of its own
+        assert told == {"requested": 200, "actual": 0, "restoreRate": rate}
+
+
 async def test_one_point_short_is_a_second_at_least(redis: Redis) -> None:
     limiter = limiter_on(redis)
     await charge(limiter, 600)
