@@ -145,12 +145,11 @@ class _Socket:
         if self._caller is not None:
             raise _Close(4429, "Too many initialisation requests")
         given = payload if isinstance(payload, dict) else {}
-        authorization, municipality = given.get("authorization"), given.get("municipality")
-        if not isinstance(payload, dict | None) or not all(
-            isinstance(v, str | None) for v in (authorization, municipality)
-        ):
+        # In any letters, as a header's name: who signs in is not to be taken for nobody.
+        said = [value for name, value in given.items() if name.lower() == "authorization" and value is not None]
+        municipality = given.get("municipality")
+        if not isinstance(payload, dict | None) or not all(isinstance(v, str | None) for v in (*said, municipality)):
             raise _Close(4400, "Invalid connection_init payload")
-        said = [] if authorization is None else [authorization]
         try:
             caller = await admit(self._pipeline.gate, self._headers, municipality=municipality, authorization=said)
             await self.held.enter_async_context(self._pipeline.gate.hold(caller, "socket"))
