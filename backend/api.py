@@ -7,6 +7,7 @@ from typing import Any, ParamSpec, TypeVar
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.name_converter import NameConverter
+from strawberry.utils.str_converters import to_camel_case
 
 from backend.context import Info
 from backend.db import residents
@@ -19,6 +20,7 @@ from backend.resolvers import audit as on_audit
 from backend.resolvers import email_codes as on_email_codes
 from backend.resolvers import follows as on_follows
 from backend.resolvers import groups as on_groups
+from backend.resolvers import idea_lists, moderation
 from backend.resolvers import ideas as on_ideas
 from backend.resolvers import invitations as on_invitations
 from backend.resolvers import leaderboards as on_leaderboards
@@ -32,6 +34,7 @@ from backend.resolvers import responses as on_responses
 from backend.resolvers import roles as on_roles
 from backend.resolvers import sessions as on_sessions
 from backend.resolvers import votes as on_votes
+from backend.resolvers.access import authorize
 from backend.schema.audit import AuditEntryConnection
 from backend.schema.email_codes import RequestEmailCodePayload
 from backend.schema.enums import UserErrorCode
@@ -78,10 +81,13 @@ def mutation(
     resolver: Callable[P, Awaitable[Payload]], payload: Callable[..., Payload], description: str
 ) -> Any:  # Any: strawberry's field, which stands for its value
     """A field for a use case: what it refuses becomes `errors` of its payload, what it changed is told at once."""
+    name = to_camel_case(resolver.__name__)
 
     @wraps(resolver)
     async def resolve(*args: P.args, **kwargs: P.kwargs) -> Payload:
         info: Info = kwargs["info"] if "info" in kwargs else args[0]  # type: ignore[assignment] # every resolver's first
+        if info.context.became:  # by a field before this one: what the token allowed was allowed to somebody else
+            authorize("mutation", [name], info.context)
         try:
             done = await resolver(*args, **kwargs)
         except Refusal as refusal:
@@ -119,19 +125,19 @@ class Query:
     )
     viewer: Viewer | None = strawberry.field(resolver=this_viewer, description="The signed-in caller, or null.")
     ideas: IdeaConnection | None = strawberry.field(
-        resolver=on_ideas.ideas_list, description="Listed ideas, filtered and in order."
+        resolver=idea_lists.ideas_list, description="Listed ideas, filtered and in order."
     )
     leaderboard: LeaderboardConnection | None = strawberry.field(
         resolver=on_leaderboards.leaderboard,
         description="Ranked ideas, served from Redis; PostgreSQL decides what is true.",
     )
     similar_ideas: list[SimilarIdea] | None = strawberry.field(
-        resolver=on_ideas.similar_ideas,
+        resolver=idea_lists.similar_ideas,
         description="Ideas that resemble a text the resident is still typing, most alike first.",
     )
     groups: GroupConnection | None = strawberry.field(resolver=on_groups.groups, description="Groups, newest first.")
     contact: Official | None = strawberry.field(
-        resolver=on_ideas.contact, description="Who in the municipality answers for a theme in a district."
+        resolver=idea_lists.contact, description="Who in the municipality answers for a theme in a district."
     )
     audit_entries: AuditEntryConnection | None = strawberry.field(
         resolver=on_audit.audit_entries,
@@ -251,13 +257,13 @@ class Mutation:
         "Officials of the department that owns the case, and coordinators. Appends to the idea's responses.",
     )
     hide_idea: IdeaPayload | None = mutation(
-        on_ideas.hide_idea,
+        moderation.hide_idea,
         IdeaPayload,
         "Hides an idea from everybody but moderators and its author. Moderators; the reason is kept and shown to the "
         "author.",
     )
     show_idea: IdeaPayload | None = mutation(
-        on_ideas.show_idea, IdeaPayload, "Shows a hidden idea again. Moderators; the reason is kept."
+        moderation.show_idea, IdeaPayload, "Shows a hidden idea again. Moderators; the reason is kept."
     )
     begin_passkey_registration: PasskeyOptionsPayload | None = mutation(
         on_passkeys.begin_passkey_registration,

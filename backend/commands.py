@@ -95,6 +95,15 @@ async def mint_tokens(
                 for row in rows
                 if row
             ]
+            if resident:  # whoever has it acts as somebody else
+                await audit.record(
+                    conn,
+                    municipality_id=catalogue.id,
+                    actor_id=None,
+                    act="TOKEN_MADE",
+                    subject_id=ids[0],
+                    details={"seconds": ttl},
+                )
     except asyncpg.CheckViolationError as error:
         if error.constraint_name == "posts_at_most_200":
             raise CommandError("the department has 200 posts, and may not have more") from None
@@ -194,6 +203,10 @@ async def erase_accounts(settings: Settings, *, slug: str, residents: Sequence[s
             municipality_id = (await find_municipality(conn, slug)).id
             for id in ids:
                 asked_at = await ask_erasure(conn, municipality_id=municipality_id, resident_id=id)
+                if asked_at:
+                    await audit.record(
+                        conn, municipality_id=municipality_id, actor_id=None, act="ERASURE_ASKED", subject_id=id
+                    )
                 lines.append(f"{id} {'will be erased by the worker' if asked_at else 'is nobody, or has been erased'}")
     finally:
         await conn.close()

@@ -1,7 +1,7 @@
 """What a resolver is given: who asks, where, and the means to answer."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Iterable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -26,7 +26,7 @@ T = TypeVar("T")
 @dataclass
 class Context:
     """One operation's, or one event's of a subscription (`live`). `strength` is the token's word on the caller's
-    identity; what counts is in the database."""
+    identity; what counts is in the database. `became`: the caller is somebody else than was admitted."""
 
     services: "Services"
     catalogue: Catalogue
@@ -35,6 +35,7 @@ class Context:
     request_id: str
     network: str
     live: bool = False
+    became: bool = False
     running: dict[object, asyncio.Future[Any]] = field(default_factory=dict)  # Any: of reads of every kind
 
     @property
@@ -59,19 +60,19 @@ class Context:
         """What every read of the caller's own is given."""
         return {"municipality_id": self.catalogue.id, "resident_id": self.viewer.id}
 
-    def become(self, resident_id: UUID, roles: Iterable[str], session_id: UUID) -> None:
-        """The caller from here on: who has just signed in."""
-        self.viewer = Viewer(resident_id, frozenset(roles), session_id)
+    def become(self, viewer: Viewer) -> None:
+        """The caller from here on: who has just signed in. What else the document asks for is asked by them."""
+        self.viewer, self.became = viewer, True
 
-    async def limit(self, kind: Kind, subject: UUID | str | None = None) -> None:
-        """Counts an act of this kind against `subject` (the caller's account where left out) and against the network
-        it comes from. Call it before anything is looked up or done, and only for what isn't a repeat by its key.
-        Raises RateLimited."""
+    async def limit(self, kind: Kind, *subjects: UUID | str | None) -> None:
+        """Counts an act of this kind against `subjects` (the caller's account where left out) and once against the
+        network it comes from. Call it before anything is looked up or done, and only for what isn't a repeat by its
+        key. Raises RateLimited."""
         if not self.catalogue.rate_limits_lifted:
             await self.services.allowances.take(
                 kind,
                 municipality_id=self.catalogue.id,
-                subject=self.viewer.resident_id if subject is None else subject,
+                subjects=subjects or (self.viewer.resident_id,),
                 network=self.network,
             )
 

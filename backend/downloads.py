@@ -25,6 +25,8 @@ def personal_data(gate: Gate, errors: ErrorFormat) -> Callable[[Request], Awaita
     """The path's answer. Whatever isn't there for this caller is 404, whether it ever was or is somebody else's."""
 
     async def download(request: Request) -> Response:
+        if request.method != "GET":  # Starlette would answer HEAD by the whole document, and that is given once
+            return Response(status_code=405, headers={**PRIVATE, "allow": "GET"})
         request_id = str(uuid4())
         try:
             return await _document(gate, request, request_id)

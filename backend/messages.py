@@ -166,6 +166,11 @@ MESSAGES: Final[dict[str, dict[str, str]]] = {
         "sv": "Inloggningens kontrollvärde har fel form. Uppdatera appen.",
         "en": "The login's check value is malformed. Update the app.",
     },
+    "login_needs_challenge": {
+        "fi": "Sovellus ei voi aloittaa kirjautumista turvallisesti. Päivitä sovellus.",
+        "sv": "Appen kan inte börja inloggningen på ett säkert sätt. Uppdatera appen.",
+        "en": "This app can't begin a login safely. Update the app.",
+    },
     "login_code_verifier": {
         "fi": "Kirjautumisen vahvistusarvo on väärää muotoa. Päivitä sovellus.",
         "sv": "Inloggningens verifieringsvärde har fel form. Uppdatera appen.",

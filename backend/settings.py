@@ -76,10 +76,18 @@ class Settings(BaseSettings):
     graphiql: Switch = Field(Switch.ON, description="the explorer page for browsers at GET /graphql")
     log_format: LogFormat = Field(LogFormat.CONSOLE, description="`console` or `json`")
     log_level: str = Field(
-        "info", pattern="^(debug|info|warning|error)$", description="least severe level that is logged"
+        "info",
+        pattern="^(debug|info|warning|error)$",
+        description="least severe level that is logged; `audit_head` and `account_erased` are of `info`",
     )
     export_days: int = Field(7, ge=1, le=90, description="days for which a copy of somebody's data can be downloaded")
     notification_days: int = Field(365, ge=1, description="days after which notifications are removed")
+    device_days: int = Field(
+        30,
+        ge=8,
+        description="days after which devices that signed out or expired are forgotten; longer than keys of requests",
+    )
+    job_log_days: int = Field(30, ge=1, description="days after which the log of jobs is removed")
     inactive_account_days: int = Field(
         730, ge=30, description="days after which accounts of devices that can't be used any more are erased"
     )

@@ -176,11 +176,11 @@ class Api:
             ttl=3600,
         )
         if role != "RESIDENT":
-            await self.roles_told()
+            await self.revocations_told()
         return token
 
-    async def roles_told(self) -> None:
-        """Returns when roles given behind the API's back are known: streams of those accounts would end for it else."""
+    async def revocations_told(self) -> None:
+        """Returns when what was called back is known here: also behind the API's back, where roles were given."""
         assert await self.app.state.pipeline.gate.services.revocations.look()
 
     async def post(

@@ -238,6 +238,13 @@ async def test_a12_a_changed_head_is_found(log: Log, change: str, sequence: int)
     assert said.startswith(f"{SLUG} is broken at entry {sequence}: "), said
 
 
+async def test_a12_no_number_that_somebody_wrote_keeps_the_proof_from_ending(log: Log) -> None:
+    """What was done to an entry is found out by trying numbers: never as many as somebody wrote into a table."""
+    far = f"UPDATE audit_heads SET sequence = {2**62} WHERE municipality_id = ILOLA"
+    changed = "UPDATE audit_entries SET act = 'CHANGED' WHERE municipality_id = ILOLA AND sequence = 3"
+    assert await log.after(changed, far) == f"{SLUG} is broken at entry 3: changed"
+
+
 async def test_a12_a_replaced_function_is_found_with_the_first_entry_it_wrote(log: Log) -> None:
     source = await log.conn.fetchval("SELECT pg_get_functiondef('append_audit_entry'::regproc)")
     for was, is_ in (

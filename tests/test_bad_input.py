@@ -295,7 +295,7 @@ async def world(
     )
     await idp.person("somebody", acr=LOA2)
     await api.conn.execute("UPDATE residents SET display_name = 'Teksti' WHERE id = $1", parse_id(me)[1])
-    await api.roles_told()
+    await api.revocations_told()
     made = World(api, token, log, caplog, Person(api, idp))
     await made.renew()
     yield made

@@ -12,12 +12,14 @@ import httpx2
 import orjson
 import pytest
 
+from backend.db.audit import record
 from backend.db.data_exports import SECTIONS
 from backend.db.pool import Pool, open_pool
 from backend.demo.load import SLUG
 from backend.ids import parse_id
 from backend.jobs.export_data import PART_BYTES, export_data
 from backend.jobs.prune import prune
+from tests.api.test_sign_in import device, person, signed_in
 from tests.conftest import OTHER, Api
 from tests.contents import contents
 from tests.test_erasure import FATES, GONE, STAYS, Life
@@ -165,16 +167,16 @@ async def test_what_isnt_fetched_expires_and_is_forgotten(api: Api, pool: Pool) 
     await request(api, token)
     await make(api, pool)
     [ready] = await exports(api, token)
-    await prune(pool)()
+    await prune(pool, api.settings)()
     assert await api.conn.fetchval("SELECT count(*) FROM data_export_parts") == 1
     await api.conn.execute("UPDATE data_exports SET expires_at = now() - interval '1 second'")
     assert (await fetch(api, ready["downloadPath"], token)).status_code == 404
     assert [each["status"] for each in await exports(api, token)] == ["EXPIRED"]
-    await prune(pool)()
+    await prune(pool, api.settings)()
     assert await api.conn.fetchval("SELECT count(*) FROM data_export_parts") == 0
     assert len(await exports(api, token)) == 1
     await api.conn.execute("UPDATE data_exports SET requested_at = now() - interval '31 days'")
-    await prune(pool)()
+    await prune(pool, api.settings)()
     assert await exports(api, token) == []
 
 
@@ -221,6 +223,32 @@ async def test_no_table_is_missing_from_the_copy(conn: "asyncpg.Connection[async
     assert {row[0] for row in columns} <= read, "what refers to an account is of a person"
 
 
+async def test_what_an_account_did_before_it_was_joined_is_in_the_copy_too(api: Api) -> None:
+    _, kept = await device(api)
+    await signed_in(api, person("aino"), caller=kept)
+    _, gone = await device(api)
+    idea = parse_id(await api.idea())[1]
+    await api.conn.execute(
+        "INSERT INTO moderations (municipality_id, idea_id, moderator_id, hidden, reason) SELECT $1, $2, $3, true, 'x'",
+        api.catalogue.id,
+        idea,
+        gone,
+    )
+    acted: Json = {"municipality_id": api.catalogue.id, "act": "IDEA_HIDDEN"}
+    await record(api.conn, **acted, actor_id=gone, subject_id=idea)
+    await record(api.conn, **acted, actor_id=None, subject_id=gone)
+    await record(api.conn, **acted, actor_id=uuid4(), subject_id=idea)
+    await signed_in(api, person("aino"), caller=gone)
+    told = {
+        name: [orjson.loads(row[0]) for row in await api.conn.fetch(SECTIONS[name], api.catalogue.id, kept)]
+        for name in ("profile", "moderations", "audit_entries")
+    }
+    assert set(told["profile"][0]["accounts"]) == {str(kept), str(gone)}
+    assert [each["reason"] for each in told["moderations"]] == ["x"]
+    whose = [(each["byThisAccount"], each["toThisAccount"]) for each in told["audit_entries"]]
+    assert whose == [(True, False), (None, True)]
+
+
 async def test_each_section_is_of_the_account_alone(api: Api, pool: Pool) -> None:
     life = Life(api)
     await life.live()
@@ -237,3 +265,13 @@ async def test_what_postgresql_says_of_a_row_is_in_no_error_that_could_be_logged
     shown = "".join(format_exception(caught.value))
     assert "municipalities_population_check" in shown and "12345" not in shown
     assert "12345" in (caught.value.detail or ""), "else this shows nothing"
+
+
+async def test_asking_for_the_heads_alone_uses_nothing_up(api: Api, pool: Pool) -> None:
+    token = await api.token()
+    await request(api, token)
+    await make(api, pool)
+    [ready] = await exports(api, token)
+    answer = await api.client.head(ready["downloadPath"], headers={"authorization": f"Bearer {token}"})
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+    assert (await fetch(api, ready["downloadPath"], token)).status_code == 200

@@ -3,17 +3,21 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
+import orjson
 import pytest
+import structlog
+from structlog.testing import CapturingLogger
 
 from backend.commands import erase_accounts
 from backend.db import erasures
-from backend.db.pool import Pool, open_pool
+from backend.db.pool import Connection, Pool, open_pool, transaction
 from backend.demo.load import SLUG
 from backend.embedded.servers import Servers
 from backend.ids import global_id, parse_id
@@ -23,6 +27,8 @@ from backend.settings import Settings, load_settings
 from backend.verify_audit import verify_audit
 from backend.viewer import NOBODY
 from tests.api.test_email_codes import requested, signed_in
+from tests.api.test_sign_in import device, person
+from tests.api.test_sign_in import signed_in as by_login
 from tests.conftest import Api
 from tests.contents import contents
 from tests.erasing import in_folder, in_redis, in_tables, shown
@@ -404,6 +410,34 @@ async def test_an_erasure_that_was_killed_anywhere_goes_on_and_a_repeat_does_not
     assert await contents(life.api.conn) == before, "who came back is not forgotten again"
 
 
+@pytest.mark.parametrize("step", [3, 5, 7])
+async def test_a_run_that_another_one_overtook_takes_nothing_from_who_came_back(
+    life: Life, pool: Pool, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """The queue gives a job again whose worker it hasn't heard of for some seconds, though that may go on."""
+    await life.ask()
+    begun, before = 0, {}
+
+    @asynccontextmanager
+    async def stalling(pool: Pool) -> AsyncIterator[Connection]:
+        nonlocal begun, before
+        begun += 1
+        if begun == step + 1:
+            with monkeypatch.context() as meanwhile:
+                meanwhile.setattr("backend.jobs.erase.transaction", transaction)
+                await run_erasure(life, pool)
+            _, token = await life.sign_in()
+            idea = await life.api.idea(token=token)
+            await life.api.mutate("setFollow", {"subjectId": idea, "following": True}, "__typename", token=token)
+            before = await contents(life.api.conn)
+        async with transaction(pool) as conn:
+            yield conn
+
+    monkeypatch.setattr("backend.jobs.erase.transaction", stalling)
+    await run_erasure(life, pool)
+    assert before and await contents(life.api.conn) == before
+
+
 async def test_large_accounts_are_erased_in_batches(life: Life, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("backend.jobs.erase.IDEAS_AT_ONCE", 3)
     monkeypatch.setattr("backend.jobs.erase.ROWS_AT_ONCE", 2)
@@ -498,6 +532,37 @@ async def test_accounts_are_erased_by_command_too(life: Life, pool: Pool) -> Non
     assert lines == [f"{life.id} will be erased by the worker", f"{nobody} is nobody, or has been erased"]
     await run_erasure(life, pool)
     assert await in_tables(life.api.conn, GONE.values()) == RECORDS
+    acts = await life.api.conn.fetch("SELECT act, subject_id FROM audit_entries ORDER BY sequence DESC LIMIT 2")
+    assert [tuple(row) for row in acts] == [("ACCOUNT_ERASED", life.id), ("ERASURE_ASKED", life.id)]
+
+
+async def test_who_had_several_accounts_is_forgotten_with_all_of_them(
+    api: Api, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (_, kept), (token, gone) = await device(api), await device(api)
+    await by_login(api, person("aino"), caller=kept)
+    idea = await api.idea(token=token, title="Kanaria14jalkeen")
+    await by_login(api, person("aino"), caller=gone)
+    # What a process took that hadn't heard of the join; the worker was down, so no job has moved it.
+    await api.conn.execute("UPDATE ideas SET author_id = $1", gone)
+    await api.conn.execute("INSERT INTO follows VALUES ($1, $2, $3)", api.catalogue.id, gone, parse_id(idea)[1])
+    lines = await erase_accounts(api.settings, slug=SLUG, residents=[str(gone)])
+    assert lines == [f"{gone} will be erased by the worker"]
+    everything = structlog.make_filtering_bound_logger(0)
+    heard = structlog.wrap_logger(logged := CapturingLogger(), processors=[], wrapper_class=everything)
+    monkeypatch.setattr("backend.jobs.erase.log", heard)
+    payload = orjson.loads(await api.conn.fetchval("SELECT payload FROM pgqueuer WHERE entrypoint = 'erase'"))
+    await erase(pool, api.settings)(payload)
+    assert await in_tables(api.conn, ["Kanaria14jalkeen"]) == {}
+    for table in ("follows", "idempotency_keys", "sessions"):
+        assert await api.conn.fetchval(f"SELECT count(*) FROM {table}") == 0, table  # noqa: S608 # named above
+    rows = await api.conn.fetch("SELECT locale FROM residents WHERE id = ANY($1)", [kept, gone])
+    assert [row[0] for row in rows] == ["und", "und"]
+    # In a backup of before the join these are two: whoever restores it is told of both.
+    assert {call.kwargs["resident"] for call in logged.calls} == {str(kept), str(gone)}
+    assert await erase_accounts(api.settings, slug=SLUG, residents=[str(gone)]) == [
+        f"{gone} is nobody, or has been erased"
+    ]
 
 
 # What is done to each table when somebody is erased: a statement of sql/queries/erasures.sql, or why nothing is.

@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
-from backend.db.pool import Connection, Pool, open_pool
+from backend.db.pool import SERVER_SETTINGS, Connection, Pool, open_pool
 from backend.jobs import queue
 from backend.jobs.notify_followers import BATCH, announce, notify_followers
 from backend.jobs.prune import prune, prune_old_notifications
@@ -286,7 +286,7 @@ async def test_idempotency_keys_are_forgotten_after_seven_days(pool: Pool) -> No
             """,
             here.municipality_id,
         )
-        await prune(pool)()
+        await prune(pool, load_settings())()
         ages = await conn.fetch("SELECT now() - created_at AS age FROM idempotency_keys")
         assert [row["age"].days for row in ages] == [6]
 
@@ -313,8 +313,39 @@ async def test_notifications_and_what_became_of_jobs_are_forgotten_in_time(pool:
             SELECT 1, 'successful', 0, 'x', now() - age FROM unnest(ARRAY['29 days', '31 days']::interval[]) AS age
             """
         )
-        await prune(pool)()
+        await prune(pool, load_settings())()
         assert await conn.fetchval("SELECT count(*) FROM pgqueuer_log WHERE entrypoint = 'x'") == 1
+
+
+async def test_what_piled_up_is_forgotten_however_long_that_takes(
+    pool: Pool, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a week without workers: a statement takes longer than one of a request may."""
+    slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.15); RETURN NULL; END'"
+    tables = (
+        "email_challenges idempotency_keys public_changes passkey_challenges invitations login_attempts"
+        " data_export_parts data_exports pgqueuer_log revocations"
+    )
+    async with pool.acquire() as conn:
+        await conn.execute(slow)
+        for table in tables.split():
+            await conn.execute(
+                f"CREATE TRIGGER slow BEFORE DELETE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION slow()"
+            )
+        await conn.execute(
+            """
+            INSERT INTO pgqueuer_log (job_id, status, priority, entrypoint, created)
+            VALUES (1, 'successful', 0, 'x', now() - interval '9 days')
+            """
+        )
+    monkeypatch.setitem(SERVER_SETTINGS, "statement_timeout", "100ms")
+    monkeypatch.setattr("backend.db.pool.COMMAND_SECONDS", 0.1)
+    impatient = await open_pool(database_url, size=1)
+    try:
+        await prune(impatient, load_settings(job_log_days=8))()
+    finally:
+        await impatient.close()
+    assert await pool.fetchval("SELECT count(*) FROM pgqueuer_log WHERE entrypoint = 'x'") == 0
 
 
 async def test_redis_away_fails_no_job(pool: Pool) -> None:

@@ -33,6 +33,7 @@ NEVER_PUBLIC = {
     "identities": {
         "accounts_of",
         "final_account",
+        "all_accounts",
         "hold_accounts",
         "add_identities",
         "raise_resident",

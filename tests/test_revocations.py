@@ -344,7 +344,7 @@ async def test_a_slow_transaction_is_not_passed_over(api: Api) -> None:
     assert revocations(api.app).revoked(slow.session_id, slow.resident_id)
 
 
-async def test_roles_told_twice_close_a_socket_once(api: Api) -> None:
+async def test_revocations_told_twice_close_a_socket_once(api: Api) -> None:
     """While an older transaction runs, the feed is read again from there."""
     token, who = await moderator(api)
     conn = await another_connection(api)

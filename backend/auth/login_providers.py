@@ -36,10 +36,18 @@ _APP_SCHEME: Final = re.compile(r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+")  # RFC 8252
 
 
 def loopback_or_https(url: str) -> bool:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # half an IPv6 address
+        return False
     return bool(parts.hostname) and (
         parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
     )
+
+
+def is_web(redirect_uri: str) -> bool:
+    """Whether it leads to a page, and not to an app by a scheme of its own."""
+    return urlsplit(redirect_uri).scheme in ("https", "http")
 
 
 def _issuer(value: object) -> object:

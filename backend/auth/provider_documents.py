@@ -145,14 +145,19 @@ def _public_keys(found: Mapping[str, object]) -> list[tuple[str | None, jwt.PyJW
     listed = found.get("keys")
     if not isinstance(listed, list):
         raise ProviderAway("no set of keys")
-    keys = []
+    keys, known = [], set()
     for each in listed[:MOST_KEYS]:
-        if isinstance(each, dict) and each.get("kty") in {"RSA", "EC", "OKP"} and each.get("use", "sig") == "sig":
+        if isinstance(each, dict) and str(each.get("kty")) in {"RSA", "EC", "OKP"} and each.get("use", "sig") == "sig":
             kid = each.get("kid")
+            # Some list a key once for each algorithm; a token that names it means one key all the same.
+            whole = str([kid, *(each.get(part) for part in ("kty", "n", "e", "crv", "x", "y"))])
+            if whole in known:
+                continue
             try:
                 keys.append((kid if isinstance(kid, str) else None, jwt.PyJWK(_public(each))))
-            except (jwt.PyJWTError, ValueError, TypeError):
+            except (jwt.PyJWTError, NotImplementedError, ValueError, TypeError):
                 continue
+            known.add(whole)
     return keys
 
 

@@ -97,5 +97,5 @@ async def parts(pool: Pool, *, municipality_id: UUID, id: UUID) -> AsyncGenerato
 
 
 async def prune(conn: Connection) -> None:
-    await conn.execute(SQL["prune_parts"])
-    await conn.execute(SQL["prune_exports"])
+    await conn.execute(SQL["prune_parts"], timeout=LONG_SECONDS)
+    await conn.execute(SQL["prune_exports"], timeout=LONG_SECONDS)

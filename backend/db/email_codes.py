@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from backend.db.pool import Connection
+from backend.db.pool import LONG_SECONDS, Connection
 from backend.db.statements import statements
 
 SQL = statements("email_codes")
@@ -61,4 +61,4 @@ async def spend_email_code(conn: Connection, *, municipality_id: UUID, id: UUID)
 
 
 async def prune_email_codes(conn: Connection) -> None:
-    await conn.execute(SQL["prune_email_codes"], timeout=60)
+    await conn.execute(SQL["prune_email_codes"], timeout=LONG_SECONDS)

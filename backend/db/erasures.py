@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from backend.db.pool import LONG_SECONDS, Connection
+from backend.db.pool import LONG_SECONDS, Connection, take_time
 from backend.db.statements import statements
 
 SQL = statements("erasures")
@@ -35,9 +35,9 @@ async def ask_erasure(conn: Connection, *, municipality_id: UUID, resident_id: U
     return asked_at
 
 
-async def is_asked(conn: Connection, *, municipality_id: UUID, resident_id: UUID) -> bool:
-    asked: bool = await conn.fetchval(SQL["is_asked"], municipality_id, resident_id)
-    return asked
+async def hold_erased(conn: Connection, *, municipality_id: UUID, resident_id: UUID) -> bool:
+    """Whether the account is still to be erased, and locked."""
+    return await conn.fetchval(SQL["hold_erased"], municipality_id, resident_id) is not None
 
 
 async def locale(conn: Connection, *, municipality_id: UUID, resident_id: UUID) -> str:
@@ -79,10 +79,11 @@ async def forget_some(conn: Connection, what: str, *, municipality_id: UUID, res
 
 async def forget_resident(conn: Connection, *, municipality_id: UUID, resident_id: UUID) -> list[str]:
     """All that is left, at once; the roles that were held."""
+    await take_time(conn)  # a device in use has some thousand spent refresh tokens
     for statement in _AT_LAST:
-        await conn.execute(SQL[statement], municipality_id, resident_id)
+        await conn.execute(SQL[statement], municipality_id, resident_id, timeout=LONG_SECONDS)
     held = [row[0] for row in await conn.fetch(SQL["forget_roles"], municipality_id, resident_id)]
-    await conn.execute(SQL["forget_resident"], municipality_id, resident_id)
+    await conn.execute(SQL["forget_resident"], municipality_id, resident_id, timeout=LONG_SECONDS)
     return held
 
 

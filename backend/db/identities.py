@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from backend.db.pool import Connection
+from backend.db.pool import LONG_SECONDS, Connection
 from backend.db.statements import statements
 from backend.provenance import note_private
 
@@ -51,6 +51,12 @@ async def final_account(conn: Connection, *, municipality_id: UUID, id: UUID) ->
     """The account that this one was joined into in the end, itself where it wasn't; None where there is none."""
     found: UUID | None = await conn.fetchval(SQL["final_account"], municipality_id, id)
     return found
+
+
+async def all_accounts(conn: Connection, *, municipality_id: UUID, id: UUID) -> list[UUID]:
+    """The account, and those that were joined into it. Looks at every account there is: for jobs."""
+    rows = await conn.fetch(SQL["all_accounts"], municipality_id, id, timeout=LONG_SECONDS)
+    return [row[0] for row in rows]
 
 
 async def hold_accounts(conn: Connection, *, municipality_id: UUID, ids: Collection[UUID]) -> dict[UUID, AccountRow]:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from backend.cursors import Place
 from backend.db.pages import Page, PageRequest, page
-from backend.db.pool import Connection
+from backend.db.pool import LONG_SECONDS, Connection
 from backend.db.statements import statements
 from backend.provenance import note_private
 
@@ -79,7 +79,7 @@ async def withdraw_invitations_of(conn: Connection, *, municipality_id: UUID, in
 
 
 async def prune_invitations(conn: Connection) -> None:
-    await conn.execute(SQL["prune_invitations"])
+    await conn.execute(SQL["prune_invitations"], timeout=LONG_SECONDS)
 
 
 async def shown_invitation(conn: Connection, *, municipality_id: UUID, id: UUID) -> InvitationRow | None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from backend.db.pool import Connection
+from backend.db.pool import LONG_SECONDS, Connection
 from backend.db.statements import statements
 
 SQL = statements("logins")
@@ -45,4 +45,4 @@ async def take_login(
 
 
 async def prune_logins(conn: Connection) -> None:
-    await conn.execute(SQL["prune_logins"])
+    await conn.execute(SQL["prune_logins"], timeout=LONG_SECONDS)

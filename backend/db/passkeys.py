@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from backend.db.pool import Connection
+from backend.db.pool import LONG_SECONDS, Connection
 from backend.db.statements import statements
 from backend.provenance import note_private
 
@@ -53,7 +53,7 @@ async def take_challenge(
 
 
 async def prune_challenges(conn: Connection) -> None:
-    await conn.execute(SQL["prune_challenges"])
+    await conn.execute(SQL["prune_challenges"], timeout=LONG_SECONDS)
 
 
 async def passkeys_of(conn: Connection, *, municipality_id: UUID, resident_id: UUID) -> list[PasskeyRow]:

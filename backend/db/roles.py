@@ -119,6 +119,12 @@ async def roles_of_source(conn: Connection, *, municipality_id: UUID, resident_i
     return frozenset(row[0] for row in await conn.fetch(SQL["roles_of_source"], municipality_id, resident_id, source))
 
 
+async def speaks_by_others(conn: Connection, *, municipality_id: UUID, resident_id: UUID, source: str) -> bool:
+    """Whether another source than this has the account act as somebody who holds a post now."""
+    found: bool = await conn.fetchval(SQL["speaks_by_others"], municipality_id, resident_id, source)
+    return found
+
+
 async def official_by_email(conn: Connection, *, municipality_id: UUID, email: str) -> UUID | None:
     """Who holds a post now and has that address at work; None where it is several's."""
     found: UUID | None = await conn.fetchval(SQL["official_by_email"], municipality_id, email)

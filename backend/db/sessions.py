@@ -143,8 +143,12 @@ async def sessions_by_id(
     return {row[0]: SessionRow(*row) for row in rows}
 
 
-async def prune_sessions(conn: Connection) -> None:
-    """Sessions thirty days after their end, and spent refresh tokens whose reuse would tell nothing any more."""
-    for name in ("prune_refresh_tokens", "prune_refresh_tokens_of_sessions", "prune_sessions"):
-        while await conn.execute(SQL[name], PRUNED_AT_ONCE, timeout=60) == f"DELETE {PRUNED_AT_ONCE}":
+async def prune_sessions(conn: Connection, *, days: int) -> None:
+    """Sessions so many days after their end, and spent refresh tokens whose reuse would tell nothing any more."""
+    for name, over in (
+        ("prune_refresh_tokens", ()),
+        ("prune_refresh_tokens_of_sessions", (days,)),
+        ("prune_sessions", (days,)),
+    ):
+        while await conn.execute(SQL[name], PRUNED_AT_ONCE, *over, timeout=60) == f"DELETE {PRUNED_AT_ONCE}":
             pass

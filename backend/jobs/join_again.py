@@ -31,17 +31,17 @@ def join_again(pool: Pool) -> Job:
         municipality_id, joined_id = UUID(payload["municipality_id"]), UUID(payload["joined_id"])
         async with transaction(pool) as conn:
             survivor_id = await final_account(conn, municipality_id=municipality_id, id=joined_id)
-            if survivor_id is None:
-                return
-            held = await hold_accounts(conn, municipality_id=municipality_id, ids=(joined_id, survivor_id))
-            if held[survivor_id].joined_into_id is not None or survivor_id == joined_id:
-                raise RuntimeError("joined meanwhile into another account; the next run follows")
-            whose: _Whose = {
-                "municipality_id": municipality_id,
-                "joined_ids": [joined_id],
-                "survivor_id": survivor_id,
-            }
-            await take_over(conn, **whose)
-            await take_over_ideas(conn, **whose, strength=held[survivor_id].strength)
+            if survivor_id is not None:
+                await move_rest(conn, municipality_id=municipality_id, joined_ids=[joined_id], survivor_id=survivor_id)
 
     return run
+
+
+async def move_rest(conn: Connection, *, municipality_id: UUID, joined_ids: list[UUID], survivor_id: UUID) -> None:
+    """What was written to joined accounts since becomes the survivor's."""
+    held = await hold_accounts(conn, municipality_id=municipality_id, ids=(*joined_ids, survivor_id))
+    if held[survivor_id].joined_into_id is not None or survivor_id in joined_ids:
+        raise RuntimeError("joined meanwhile into another account; the next run follows")
+    whose: _Whose = {"municipality_id": municipality_id, "joined_ids": joined_ids, "survivor_id": survivor_id}
+    await take_over(conn, **whose)
+    await take_over_ideas(conn, **whose, strength=held[survivor_id].strength)

@@ -1,5 +1,6 @@
 """Forgets what is kept for a time only (docs/privacy.md has the times)."""
 
+from functools import partial
 from typing import Final
 
 from backend.catalogues import Catalogues
@@ -23,19 +24,24 @@ ROWS_AT_ONCE: Final = 5_000
 ACCOUNTS_AT_ONCE: Final = 200  # an hour, in each municipality
 
 
-def prune(pool: Pool) -> Chore:
+def prune(pool: Pool, settings: Settings) -> Chore:
     async def run() -> None:
+        for forget in (
+            prune_email_codes,
+            prune_idempotency_keys,
+            prune_public_changes,
+            prune_challenges,
+            prune_invitations,
+            prune_logins,
+            data_exports.prune,
+            partial(prune_log, days=settings.job_log_days),
+            prune_revocations,
+        ):
+            async with transaction(pool) as conn:
+                await take_time(conn)  # after a long stop of the workers there is much
+                await forget(conn)
         async with acquire(pool) as conn:
-            await prune_email_codes(conn)
-            await prune_idempotency_keys(conn)
-            await prune_public_changes(conn)
-            await prune_challenges(conn)
-            await prune_invitations(conn)
-            await prune_logins(conn)
-            await data_exports.prune(conn)
-            await prune_log(conn)
-            await prune_revocations(conn)
-            await prune_sessions(conn)
+            await prune_sessions(conn, days=settings.device_days)
 
     return run
 

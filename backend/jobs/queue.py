@@ -21,7 +21,7 @@ from pgqueuer.errors import RetryRequested
 from pgqueuer.models import Job as Row
 from pgqueuer.models import Schedule
 
-from backend.db.pool import Connection
+from backend.db.pool import LONG_SECONDS, Connection
 from backend.db.statements import statements
 
 SQL = statements("jobs")
@@ -48,9 +48,9 @@ async def enqueue(conn: Connection, name: str, payload: Payload, *, after: timed
     await conn.execute(SQL["enqueue"], name, orjson.dumps(payload, default=str), after)
 
 
-async def prune_log(conn: Connection) -> None:
-    """Forgets what became of jobs long ago."""
-    await conn.execute(SQL["prune_log"])
+async def prune_log(conn: Connection, *, days: int) -> None:
+    """Forgets what became of jobs so long ago."""
+    await conn.execute(SQL["prune_log"], days, timeout=LONG_SECONDS)
 
 
 async def work(

@@ -76,7 +76,7 @@ async def _work(settings: Settings, redis: Client, stopping: asyncio.Event) -> N
                     export_data.NAME: export_data.export_data(pool, settings),
                 },
                 hourly={
-                    "prune": prune.prune(pool),
+                    "prune": prune.prune(pool, settings),
                     "prune_notifications": prune.prune_old_notifications(pool, settings),
                     "prune_mails": send_mail.pruning(settings),
                     "erase_idle_devices": prune.erase_idle_devices(pool, settings),

@@ -10,7 +10,7 @@ import hashlib
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final, Literal, TypeAlias
@@ -113,15 +113,15 @@ class Allowances:
         self._full_at: OrderedDict[str, float] = OrderedDict()  # of local buckets
         self._redis_back_at = -math.inf
 
-    async def take(self, kind: Kind, *, municipality_id: UUID, subject: object, network: str) -> None:
-        """Lets one act through, and counts it. `subject` is an account's id or a keyed hash of an address, None where
-        nobody is known. Raises RateLimited; what is refused isn't counted."""
+    async def take(self, kind: Kind, *, municipality_id: UUID, subjects: Sequence[object], network: str) -> None:
+        """Lets one act through, and counts it once for each. `subjects` are an account's id, a keyed hash of an
+        address, None where nobody is known. Raises RateLimited; what is refused isn't counted."""
         if not self._enabled:
             return
         allowance = ALLOWANCES[kind]
         buckets = {
             allowance_key(municipality_id, kind, self._name(whose), number): pace
-            for whose, paces in ((subject, allowance.subject), (network, allowance.network))
+            for whose, paces in (*((each, allowance.subject) for each in subjects), (network, allowance.network))
             if whose is not None
             for number, pace in enumerate(paces)
         }

@@ -18,17 +18,19 @@ async def claim_roles(
 ) -> None:
     """Gives what the claims give, takes back what they gave earlier, and touches nothing that others gave.
 
-    Who speaks for a post must be its holder of now, known by the verified address at work."""
+    Who speaks for a post must be its holder of now, known by the verified address at work; or act as one by the word
+    of somebody else."""
     if provider.roles is None:
         return
-    account = await db.lock_account(conn, municipality_id=municipality_id, resident_id=resident_id)
-    assert account  # noqa: S101 # whoever has just signed in
+    await db.lock_account(conn, municipality_id=municipality_id, resident_id=resident_id)
     roles, official_id = vouched.roles, None
     if roles & SPEAKING:
         official_id = await _post_holder(
             conn, municipality_id=municipality_id, resident_id=resident_id, email=vouched.email
         )
-        if official_id is None and account.official_id is None:
+        if official_id is None and not await db.speaks_by_others(
+            conn, municipality_id=municipality_id, resident_id=resident_id, source=provider.id
+        ):
             roles -= SPEAKING
             log.warning("role without a post", provider=provider.key, resident=str(resident_id))
     held = await db.roles_of_source(conn, municipality_id=municipality_id, resident_id=resident_id, source=provider.id)

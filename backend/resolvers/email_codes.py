@@ -36,9 +36,7 @@ async def request_email_code(info: Info, input: RequestEmailCodeInput) -> Reques
     email = normal_email(input.email)
     key = context.services.identity_key
     email_hash = subject_hash(key, municipality_id=context.municipality_id, kind="EMAIL", subject=email)
-    await context.limit("CODES", email_hash.hex())
-    if context.viewer.resident_id:
-        await context.limit("CODES")
+    await context.limit("CODES", email_hash.hex(), context.viewer.resident_id)
     id, code, link_secret = uuid4(), new_code(), new_secret()
     challenge = Challenge(
         id=id,

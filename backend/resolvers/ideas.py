@@ -1,139 +1,36 @@
-"""Ideas: lists, and what residents, groups and moderators do with them."""
+"""What residents and groups do with their ideas."""
 
-import hashlib
 import uuid
-from typing import Annotated
 from uuid import UUID
 
-import orjson
 import strawberry
 
 from backend.context import Context, Info
-from backend.db import audit, groups, ideas
+from backend.db import groups, ideas
 from backend.db.ideas import IdeaRow
-from backend.db.pages import PageRequest
-from backend.db.pool import Connection, acquire, transaction
-from backend.errors import BadUserInput, Refusal
+from backend.db.pool import Connection, transaction
+from backend.errors import Refusal
 from backend.jobs.notify_followers import announce
-from backend.resolvers.inputs import filter_id, id_in
+from backend.resolvers.inputs import id_in
 from backend.resolvers.once import once
 from backend.rules.groups import MEMBERS
 from backend.rules.ideas import (
     BODY_LIMIT,
-    REASON_LIMIT,
     TITLE_LIMIT,
     check_editable,
     check_owner,
     check_version,
     check_withdrawable,
 )
-from backend.rules.search import SEARCH_LIMIT, search_words
 from backend.rules.text import optional_text, required_text
-from backend.schema.enums import IdeaOrder
 from backend.schema.idea_inputs import (
     EditIdeaInput,
-    HideIdeaInput,
-    IdeaFilter,
     IdeaPayload,
     LocationInput,
-    ShowIdeaInput,
     SubmitIdeaInput,
     WithdrawIdeaInput,
 )
-from backend.schema.ideas import IdeaConnection, SimilarIdea, idea, idea_connection
-from backend.schema.municipalities import Official, official
-from backend.schema.pages import After, Before, First, Last, page_request
-
-LARGEST_SIMILAR = 20
-NOWHERE = UUID(int=0)
-
-
-async def ideas_list(
-    info: Info,
-    filter: Annotated[IdeaFilter | None, strawberry.argument(description="Which ideas.")] = None,
-    order_by: Annotated[IdeaOrder, strawberry.argument(description="In which order.")] = IdeaOrder.NEWEST,
-    first: First = None,
-    after: After = None,
-    last: Last = None,
-    before: Before = None,
-) -> IdeaConnection | None:
-    """Listed ideas of the municipality."""
-    which = await _filter(info.context, filter or IdeaFilter())
-    binding = f"ideas:{order_by}:{_digest(which)}"
-    request = page_request(info, binding, first=first, after=after, last=last, before=before)
-    return await _page(info, which, order_by, request=request, binding=binding)
-
-
-async def _page(
-    info: Info, which: ideas.IdeaFilter, order: IdeaOrder, *, request: PageRequest, binding: str
-) -> IdeaConnection:
-    context = info.context
-    async with acquire(context.pool) as conn:
-        (page,) = await ideas.idea_pages(
-            conn, **context.scope, today=context.today(), order=order, filter=which, request=request
-        )
-    return idea_connection(page, binding)
-
-
-async def _filter(context: Context, asked: IdeaFilter) -> ideas.IdeaFilter:
-    if asked.search is not None and len(asked.search) > SEARCH_LIMIT:
-        raise BadUserInput(f"filter.search: {SEARCH_LIMIT} characters at most", path=["filter", "search"])
-    post_id = None
-    if asked.responsible_id is not None:
-        found = await context.official(
-            filter_id("Official", asked.responsible_id, "filter", "responsibleId") or NOWHERE
-        )
-        post_id = found.post_id if found and context.catalogue.holder(found.post_id).id == found.id else NOWHERE
-    return ideas.IdeaFilter(
-        district_id=filter_id("District", asked.district_id, "filter", "districtId"),
-        theme_id=filter_id("Theme", asked.theme_id, "filter", "themeId"),
-        group_id=filter_id("Group", asked.group_id, "filter", "groupId"),
-        department_id=filter_id("Department", asked.department_id, "filter", "departmentId"),
-        post_id=post_id,
-        status=None if asked.status is None else tuple(asked.status),
-        words=None if asked.search is None else search_words(asked.search),
-        overdue=asked.overdue,
-    )
-
-
-def _digest(which: ideas.IdeaFilter) -> str:
-    return hashlib.blake2b(orjson.dumps(which), digest_size=9).hexdigest()
-
-
-async def similar_ideas(
-    info: Info,
-    text: Annotated[str, strawberry.argument(description="What the resident has typed so far.")],
-    district_id: Annotated[strawberry.ID | None, strawberry.argument(description="Only in this district.")] = None,
-    first: Annotated[int | None, strawberry.argument(description="How many: 1 to 20, 5 where left out.")] = None,
-) -> list[SimilarIdea] | None:
-    """Ideas that resemble a text."""
-    limit = 5 if first is None else first
-    if not 1 <= limit <= LARGEST_SIMILAR:
-        raise BadUserInput(f"first: must be from 1 to {LARGEST_SIMILAR}", path=["first"])
-    async with acquire(info.context.pool) as conn:
-        found = await ideas.similar_ideas(
-            conn,
-            **info.context.scope,
-            text=text[:TITLE_LIMIT],
-            district_id=filter_id("District", district_id, "districtId"),
-            limit=limit,
-        )
-    return [SimilarIdea(similarity=similarity, idea=idea(row)) for similarity, row in found]
-
-
-async def contact(
-    info: Info,
-    theme_id: Annotated[strawberry.ID, strawberry.argument(description="What it is about.")],
-    district_id: Annotated[strawberry.ID | None, strawberry.argument(description="Where it is about.")] = None,
-) -> Official | None:
-    """Who answers for a theme in a district; null where there is no such theme."""
-    catalogue = info.context.catalogue
-    theme = catalogue.themes.get(filter_id("Theme", theme_id, "themeId") or NOWHERE)
-    district = filter_id("District", district_id, "districtId")
-    if theme is None or (district is not None and district not in catalogue.districts):
-        return None
-    post = catalogue.responsible_post(theme.department_id, theme_id=theme.id, district_id=district)
-    return official(info, catalogue.holder(post))
+from backend.schema.ideas import idea
 
 
 async def submit_idea(info: Info, input: SubmitIdeaInput) -> IdeaPayload:
@@ -209,47 +106,6 @@ async def withdraw_idea(info: Info, input: WithdrawIdeaInput) -> IdeaPayload:
                 response_id=None,
                 status_changed=True,
                 actor_id=context.viewer.id,
-            )
-    return await _payload(context, idea_id)
-
-
-async def hide_idea(info: Info, input: HideIdeaInput) -> IdeaPayload:
-    return await _moderate(info.context, input.idea_id, input.reason, hidden=True)
-
-
-async def show_idea(info: Info, input: ShowIdeaInput) -> IdeaPayload:
-    return await _moderate(info.context, input.idea_id, input.reason, hidden=False)
-
-
-async def _moderate(context: Context, id: str, text: str, *, hidden: bool) -> IdeaPayload:
-    idea_id = id_in("Idea", id, field="ideaId")
-    reason = required_text(text, field="reason", limit=REASON_LIMIT)
-    async with transaction(context.pool) as conn:
-        row = await ideas.idea_for_update(conn, **context.scope, id=idea_id)
-        if row is None:
-            raise Refusal("NOT_FOUND", "ideaId")
-        if (row.hidden_reason is not None) != hidden:
-            await ideas.place_idea(
-                conn,
-                municipality_id=context.municipality_id,
-                idea_id=idea_id,
-                status=row.status,
-                hidden_reason=reason if hidden else None,
-            )
-            await ideas.add_moderation(
-                conn,
-                municipality_id=context.municipality_id,
-                idea_id=idea_id,
-                moderator_id=context.viewer.id,
-                hidden=hidden,
-                reason=reason,
-            )
-            await audit.record(
-                conn,
-                municipality_id=context.municipality_id,
-                actor_id=context.viewer.id,
-                act="IDEA_HIDDEN" if hidden else "IDEA_SHOWN",
-                subject_id=idea_id,
             )
     return await _payload(context, idea_id)
 

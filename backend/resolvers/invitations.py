@@ -150,7 +150,7 @@ async def accept_invitation(info: Info, input: AcceptInvitationInput) -> Session
         offer = await db.invitation(conn, municipality_id=municipality_id, secret_hash=secret_hash)
     if offer is None:
         raise _gone()
-    context.viewer = ANYBODY
+    context.become(ANYBODY)
     context.catalogue = await context.services.catalogues.get(municipality_id, fresh=True)
     official = context.catalogue.officials.get(offer.official_id) if offer.official_id else None
 

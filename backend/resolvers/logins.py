@@ -7,7 +7,7 @@ import structlog
 
 from backend.auth.id_tokens import LONGEST_TOKEN, NotVerified, TooWeak, Vouched
 from backend.auth.identity import Identity, Kind, subject_hash
-from backend.auth.login_providers import LoginProvider
+from backend.auth.login_providers import LoginProvider, is_web
 from backend.auth.login_state import (
     LIFETIME,
     challenge_of,
@@ -46,6 +46,10 @@ async def begin_login(info: Info, input: BeginLoginInput) -> BeginLoginPayload:
         raise Refusal("INVALID", "redirectUri", reason="login_redirect_uri")
     if input.code_challenge is not None and not is_challenge(input.code_challenge):
         raise Refusal("INVALID", "codeChallenge", reason="login_code_challenge")
+    # RFC 8252 section 8.1: an app that claims the scheme, too, sees state and code: all that such a login would need.
+    anyones = context.viewer.resident_id is None and not is_web(input.redirect_uri)
+    if input.code_challenge is None and anyones:
+        raise Refusal("REQUIRED", "codeChallenge", reason="login_needs_challenge")
     state, key, locale = new_secret(), _key(context), input.locale or context.locale
     nonce = nonce_of(key, state)
     try:

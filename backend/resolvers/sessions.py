@@ -23,6 +23,7 @@ from backend.schema.nodes import node_id
 from backend.schema.session_list import EndAllSessionsInput, EndSessionInput, EndSessionsPayload
 from backend.schema.sessions import RefreshSessionInput, RegisterDeviceInput, SessionPayload
 from backend.schema.viewer import viewer
+from backend.viewer import Viewer
 
 DEVICE_NAME_LIMIT = 60
 _RESIDENT = {"fi": "Asukas", "sv": "Invånare", "en": "Resident"}
@@ -183,7 +184,7 @@ def session_payload(context: Context, row: ResidentRow, started: Started) -> Ses
         strength=row.strength,
         now=started.now,
     )
-    context.become(row.id, row.roles, started.session_id)
+    context.become(Viewer(row.id, frozenset(row.roles), started.session_id))
     return SessionPayload(
         access_token=access_token,
         access_token_expires_at=expires_at,

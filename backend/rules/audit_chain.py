@@ -9,6 +9,7 @@ from uuid import UUID
 from backend.db.audit import EntryRow, HeadRow
 
 START: Final = bytes(32)
+MOST_TRIED: Final = 1_000_000  # numbers, for where an entry stood: a number in a table may be anything by now
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ def diagnose(
     """
     if entry.sequence != sequence:
         return Broken(min(sequence, entry.sequence), "removed" if entry.sequence > sequence else "inserted")
-    longest = max(sequence, head.sequence if head else 0) + 1
+    longest = min(max(sequence, head.sequence if head else 0) + 1, MOST_TRIED)
     stood = _stood(municipality_id, entry, longest)
     after_stood = _stood(municipality_id, after, longest) if after else None
     if stood is None:

@@ -6,8 +6,11 @@ confusable characters (UTS 39) is in the library's file; it is read once, withou
 
 import re
 import unicodedata
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
+from itertools import product
+from string import ascii_uppercase
 from typing import Final
 
 import orjson
@@ -16,7 +19,14 @@ import orjson
 _SCRIPTS: Final = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU", "DESERET"})
 # Letters, says Unicode, and nothing to see.
 _BLANK: Final = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
-_DIGITS_AND_SIGNS: Final = str.maketrans("0123456789@$€|!", "olzeasgtbgasell")
+_DIGITS_AND_SIGNS: Final = str.maketrans("0123456789@$€|!¡", "olzeasgtbgaselll")
+# Letters by another name, which neither Unicode's compositions nor its list of confusables lead back.
+_DRAWN: Final = (
+    "LATIN LETTER SMALL CAPITAL {}",
+    "NEGATIVE CIRCLED LATIN CAPITAL LETTER {}",
+    "NEGATIVE SQUARED LATIN CAPITAL LETTER {}",
+    "REGIONAL INDICATOR SYMBOL LETTER {}",
+)
 _MORE: Final = (("rn", "m"), ("vv", "w"), ("i", "l"))
 _WORD: Final = re.compile(r"[^\W_]+")
 
@@ -45,6 +55,11 @@ def look(text: str) -> str:
     return "".join(char for char in folded if char.isalpha())
 
 
+def letters_alone(text: str, *, but: str = "") -> str:
+    """With a gap for all that is no letter, nor one of `but`: `Admin!` reads as `Admin`, though `Adm!n` does too."""
+    return "".join(char if char in but or unicodedata.category(char)[0] in "LM" else " " for char in text)
+
+
 def looks(text: str) -> list[str]:
     """What its words look like. A capital within a word begins another one."""
     parted = re.sub(r"(?<=[^\W\d_A-ZÅÄÖ])(?=[A-ZÅÄÖ])", " ", text)
@@ -62,4 +77,7 @@ def _table() -> dict[str, str]:
         plain = [other["c"] for other in others if other["c"].isascii() and other["c"].isalnum()]
         if plain:
             found[char] = min(plain, key=len)
+    for name, letter in product(_DRAWN, ascii_uppercase):
+        with suppress(KeyError):  # there is no small capital x
+            found[unicodedata.lookup(name.format(letter))] = letter
     return found

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from backend.db.municipalities import Catalogue, Names
 from backend.errors import Refusal
-from backend.rules.look_alikes import has_invisible, look, looks, mixes_scripts
+from backend.rules.look_alikes import has_invisible, letters_alone, look, looks, mixes_scripts
 
 NAME_LIMIT: Final = 60
 
@@ -66,11 +66,17 @@ def check_name(
     if mixes_scripts(name):
         raise Refusal("INVALID", field, reason="name_mixes_alphabets")
     known = _known(catalogue)
-    for words in (looks(name), looks(_NUMBERED.sub("", name))):
+    for words in map(looks, _readings(name)):
         if any(_is_of(words, theirs) for id, theirs in known.officials if id != acts_as):
             raise Refusal("INVALID", field, reason="name_of_official")
         if not staff and _speaks_for_municipality(words, known):
             raise Refusal("INVALID", field, reason="name_of_municipality")
+
+
+def _readings(name: str) -> list[str]:
+    """A sign or a digit stands for a letter, for its own sake, or for nothing: `@dmin`, `Admin!`, `Admin 2`."""
+    unmarked = letters_alone(name, but="0123456789@$")
+    return [name, _NUMBERED.sub("", name), unmarked, _NUMBERED.sub("", unmarked), letters_alone(name)]
 
 
 def _is_of(words: list[str], theirs: tuple[str, ...]) -> bool:

@@ -28,7 +28,8 @@ class BeginLoginInput:
     code_challenge: str | None = strawberry.field(
         default=None,
         description="An app's own PKCE challenge (S256); then it sends its verifier along in `completeLogin`. "
-        "Left out, the server does PKCE.",
+        "Left out, the server does PKCE. Where the way back is an app's own scheme, which other apps may claim, it is "
+        "required of callers without an access token.",
     )
     locale: Locale | None = strawberry.field(
         default=None, description="The language the person reads; the request's where left out."

@@ -1,15 +1,16 @@
 -- name: ask_erasure
--- Marks an account to be erased, whose name is gone at once; when that was asked first. No row where there is none, or it
--- has been erased.
+-- Marks an account to be erased, whose name is gone at once; when that was asked first. No row where there is none, it
+-- has been erased, or it was joined into another: that one would stay.
 UPDATE residents SET
   erasure_asked_at = coalesce(erasure_asked_at, date_trunc('milliseconds', clock_timestamp())),
   erased_at = coalesce(erased_at, clock_timestamp()), display_name = '-'
-WHERE municipality_id = $1 AND id = $2 AND (erased_at IS NULL OR erasure_asked_at IS NOT NULL)
+WHERE municipality_id = $1 AND id = $2 AND joined_into_id IS NULL AND (erased_at IS NULL OR erasure_asked_at IS NOT NULL)
 RETURNING erasure_asked_at;
 
--- name: is_asked
--- Whether an account is still to be erased.
-SELECT EXISTS (SELECT FROM residents WHERE municipality_id = $1 AND id = $2 AND erasure_asked_at IS NOT NULL);
+-- name: hold_erased
+-- An account that is still to be erased, locked until the transaction ends: it is done, and comes back, under this lock
+-- alone. No row for any other.
+SELECT true FROM residents WHERE municipality_id = $1 AND id = $2 AND erasure_asked_at IS NOT NULL FOR NO KEY UPDATE;
 
 -- name: locale
 -- The language in which somebody is told for the last time.
@@ -110,10 +111,10 @@ DELETE FROM notifications WHERE municipality_id = $1 AND resident_id = $2 AND id
 );
 
 -- name: forget_idempotency_keys
--- The keys somebody used, with the one that made the account.
+-- The keys somebody used, with those that made the account and the ones that were joined into it.
 DELETE FROM idempotency_keys
-WHERE municipality_id = $1 AND (caller_id = $2
-  OR (caller_id = '00000000-0000-0000-0000-000000000000' AND operation = 'registerDevice' AND result_id = $2));
+WHERE municipality_id = $1 AND (caller_id = $2 OR (
+  caller_id = '00000000-0000-0000-0000-000000000000' AND operation = 'registerDevice' AND result_id IN {all_accounts}));
 
 -- name: forget_sessions
 -- Sessions with their refresh tokens; their access tokens are called back before.
@@ -161,10 +162,10 @@ WITH gone AS (
 SELECT DISTINCT role FROM gone ORDER BY role;
 
 -- name: forget_resident
--- What is left of an account: an id and a strength.
+-- What is left of an account, and of those that were joined into it: an id and a strength.
 UPDATE residents SET
   display_name = '-', locale = 'und', official_id = NULL, erasure_asked_at = NULL, erased_at = coalesce(erased_at, clock_timestamp())
-WHERE municipality_id = $1 AND id = $2;
+WHERE municipality_id = $1 AND id IN {all_accounts};
 
 -- name: idle_devices
 -- Accounts of devices that nobody can use any more, since no session of theirs can go on, and that did nothing for $2 days:

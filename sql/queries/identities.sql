@@ -13,6 +13,18 @@ WITH RECURSIVE chain AS (
 )
 SELECT id FROM chain WHERE joined_into_id IS NULL;
 
+-- fragment: all_accounts
+-- An account ($2) with all that were joined into it, also through another.
+(WITH RECURSIVE own AS (
+  SELECT $2::uuid AS id
+  UNION
+  SELECT r.id FROM own AS o JOIN residents AS r ON r.municipality_id = $1 AND r.joined_into_id = o.id
+) SELECT own.id FROM own)
+
+-- name: all_accounts
+-- An account and all that were joined into it.
+SELECT a.id FROM {all_accounts} AS a ORDER BY a.id;
+
 -- name: hold_accounts
 -- Accounts locked until the transaction ends, in the order of their ids: nobody else changes their votes, since set_votes
 -- locks them too.

@@ -3,5 +3,5 @@
 INSERT INTO pgqueuer (entrypoint, payload, priority, status, execute_after) VALUES ($1, $2, 0, 'queued', now() + $3::interval);
 
 -- name: prune_log
--- Forgets what became of jobs long ago.
-DELETE FROM pgqueuer_log WHERE created < now() - interval '30 days';
+-- Forgets what became of jobs $1 days ago.
+DELETE FROM pgqueuer_log WHERE created < now() - make_interval(days => $1);

@@ -2,8 +2,8 @@
 -- municipality, $2 the account. A test reads the catalogue and fails for a table that is in none and should be.
 
 -- name: profile
--- The account itself.
-SELECT jsonb_build_object('id', r.id, 'displayName', r.display_name, 'locale', r.locale, 'strength', r.strength,
+-- The account itself, and those that were joined into it.
+SELECT jsonb_build_object('id', r.id, 'accounts', ARRAY{all_accounts}, 'displayName', r.display_name, 'locale', r.locale, 'strength', r.strength,
   'madeAt', uuid_extract_timestamp(r.id), 'officialId', r.official_id, 'joinedIntoId', r.joined_into_id,
   'erasureAskedAt', r.erasure_asked_at)::text
 FROM residents AS r WHERE r.municipality_id = $1 AND r.id = $2;
@@ -109,13 +109,15 @@ WHERE r.municipality_id = $1 AND r.id = $2 ORDER BY s.id;
 -- name: moderations
 -- What the person hid or showed as a moderator.
 SELECT jsonb_build_object('ideaId', m.idea_id, 'hidden', m.hidden, 'reason', m.reason, 'at', uuid_extract_timestamp(m.id))::text
-FROM moderations AS m WHERE m.municipality_id = $1 AND m.moderator_id = $2 ORDER BY m.id;
+FROM moderations AS m WHERE m.municipality_id = $1 AND m.moderator_id IN {all_accounts} ORDER BY m.id;
 
 -- name: audit_entries
 -- What the audit log says of the person: what they did, and what was done to their account.
-SELECT jsonb_build_object('sequence', e.sequence, 'at', e.at, 'act', e.act, 'byThisAccount', e.actor_id = $2,
-  'toThisAccount', e.subject_id = $2, 'details', e.details)::text
-FROM audit_entries AS e WHERE e.municipality_id = $1 AND (e.actor_id = $2 OR e.subject_id = $2) ORDER BY e.sequence;
+SELECT jsonb_build_object('sequence', e.sequence, 'at', e.at, 'act', e.act, 'byThisAccount', e.actor_id = ANY (a.ids),
+  'toThisAccount', e.subject_id = ANY (a.ids), 'details', e.details)::text
+FROM (SELECT ARRAY{all_accounts} AS ids) AS a JOIN audit_entries AS e
+  ON e.municipality_id = $1 AND (e.actor_id = ANY (a.ids) OR e.subject_id = ANY (a.ids))
+ORDER BY e.sequence;
 
 -- name: idempotency_keys
 -- What was sent lately, so that it isn't done twice; forgotten after seven days.

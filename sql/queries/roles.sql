@@ -21,6 +21,15 @@ RETURNING source;
 -- What a source has said of an account.
 SELECT role::text FROM resident_roles WHERE municipality_id = $1 AND resident_id = $2 AND source = $3;
 
+-- name: speaks_by_others
+-- Whether a source other than $3 has an account act as somebody who holds a post now.
+SELECT EXISTS (
+  SELECT FROM resident_roles AS a
+  JOIN residents AS r ON r.municipality_id = a.municipality_id AND r.id = a.resident_id
+  JOIN officials AS o ON o.municipality_id = r.municipality_id AND o.id = r.official_id AND o.ended_at IS NULL
+  WHERE a.municipality_id = $1 AND a.resident_id = $2 AND a.source <> $3 AND a.role IN ('OFFICIAL', 'COORDINATOR')
+);
+
 -- name: official_by_email
 -- The one post-holder of now with an address at work; no row where there is none, and where there are several.
 SELECT (array_agg(id))[1] FROM officials

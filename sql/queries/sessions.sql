@@ -101,10 +101,10 @@ SELECT {session_columns} FROM sessions AS s
 WHERE s.municipality_id = $1 AND s.resident_id = $2 AND s.id = ANY($3::uuid[]) AND {session_lives};
 
 -- fragment: session_over
-least(s.ended_at, s.expires_at) < now() - interval '30 days'
+least(s.ended_at, s.expires_at) < now() - make_interval(days => $2)
 
 -- name: prune_refresh_tokens_of_sessions
--- Forgets refresh tokens of sessions that are to be forgotten; at most $1 at a time, since one may have thousands.
+-- Forgets refresh tokens of sessions that are to be forgotten ($2 days after their end); at most $1 at a time, since one may have thousands.
 DELETE FROM refresh_tokens WHERE (municipality_id, token_hash) IN (
   SELECT t.municipality_id, t.token_hash FROM sessions AS s
   JOIN refresh_tokens AS t ON t.municipality_id = s.municipality_id AND t.session_id = s.id
@@ -113,7 +113,7 @@ DELETE FROM refresh_tokens WHERE (municipality_id, token_hash) IN (
 );
 
 -- name: prune_sessions
--- Forgets sessions thirty days after their end, once they have no refresh tokens; at most $1 at a time.
+-- Forgets sessions $2 days after their end, once they have no refresh tokens; at most $1 at a time.
 DELETE FROM sessions WHERE (municipality_id, id) IN (
   SELECT s.municipality_id, s.id FROM sessions AS s
   WHERE {session_over} AND NOT EXISTS (

@@ -211,7 +211,7 @@ async def test_what_nobody_confirmed_is_forgotten(api: Api) -> None:
 
     await requested(api)
     await api.conn.execute("UPDATE email_challenges SET expires_at = now() - interval '1 second'")
-    await prune(api.app.state.pipeline.gate.services.pool)()
+    await prune(api.app.state.pipeline.gate.services.pool, api.settings)()
     assert await api.conn.fetchval("SELECT count(*) FROM email_challenges") == 0
 
 

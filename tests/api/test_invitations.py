@@ -229,3 +229,31 @@ async def test_the_first_administrator_is_invited_by_a_command(api: Api) -> None
     ):
         with pytest.raises(CommandError, match=why):
             await invite_staff(api.settings, **asked | wrong, show=True)
+
+
+async def test_c5_who_becomes_another_within_a_document_does_the_rest_of_it_by_their_roles(api: Api) -> None:
+    """Else an administrator's acts would be somebody else's in the audit log: a new account's, or nobody's."""
+    administrator, whom = await api.token("ADMINISTRATOR"), await id_of(api, await api.token())
+    role = {"residentId": whom, "role": "MODERATOR"}
+    for address in (AINO, "eino@ilola.example"):
+        await invited(api, administrator, "OFFICIAL", email=address, officialId=official(api))
+    [(_, taken), (_, late)] = await mailed(api)
+    assert (await accept(api, taken))["errors"] == []
+    told = await entries(api)
+    document = """mutation ($first: %s!, $role: GrantRoleInput!) {
+      %s(input: $first) { accessToken errors { code } } grantRole(input: $role) { errors { code } }
+    }"""
+    device = {"locale": "fi", "idempotencyKey": str(uuid4())}
+    asked = document % ("RegisterDeviceInput", "registerDevice")
+    answer = (await api.post(asked, {"first": device, "role": role}, token=administrator)).json()
+    assert answer["data"]["registerDevice"]["accessToken"] and answer["data"]["grantRole"] is None
+    assert [error["extensions"]["code"] for error in answer["errors"]] == ["FORBIDDEN"]
+    # Of an invitation that is refused at its last step: the post is taken.
+    asked = document % ("AcceptInvitationInput", "acceptInvitation")
+    answer = (await api.post(asked, {"first": {"secret": late}, "role": role}, token=administrator)).json()
+    assert answer["data"] == {
+        "acceptInvitation": {"accessToken": None, "errors": [{"code": "INVALID"}]},
+        "grantRole": None,
+    }
+    assert [error["extensions"]["code"] for error in answer["errors"]] == ["UNAUTHENTICATED"]
+    assert await entries(api) == told

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backend.commands import set_vote_strength
+from backend.commands import erase_accounts, set_vote_strength
 from backend.db.joins import MOVES
 from backend.db.votes import VoteStatement, set_votes
 from backend.demo.load import SLUG
@@ -81,6 +81,7 @@ async def test_everything_of_a_joined_account_is_the_survivors(api: Api) -> None
     assert "Asukas" not in await conn.fetchval("SELECT display_name FROM residents WHERE id = $1", gone)
     left = [ref for ref, how in MOVES.items() if how and await conn.fetchval(COUNT.format(*ref.split(".")), gone)]
     assert left == []
+    await api.revocations_told()
     assert await api.code(AUTHOR, {"id": idea}, token=old_token) == "UNAUTHENTICATED"
 
 
@@ -99,6 +100,17 @@ async def test_the_joined_accounts_other_devices_go_on_as_the_survivor(api: Api)
     )
     assert on["viewer"] == {"resident": {"id": global_id("Resident", kept)}, "strength": "STRONG"}
     assert (await api.data("{ viewer { strength } }", token=on["accessToken"]))["viewer"] == {"strength": "STRONG"}
+
+
+async def test_nobody_is_told_that_a_person_will_be_erased_where_only_what_is_left_of_a_join_would(api: Api) -> None:
+    (_, kept), (_, gone) = await two_of_one(api)
+    await signed_in(api, person("aino"), caller=gone)
+    asked = await erase_accounts(api.settings, slug=SLUG, residents=[str(gone)])
+    assert asked == [f"{gone} is nobody, or has been erased"]
+    jobs = "SELECT count(*) FROM pgqueuer WHERE entrypoint = 'erase'"
+    assert await api.conn.fetchval(jobs) == 0
+    assert await erase_accounts(api.settings, slug=SLUG, residents=[str(kept)])
+    assert await api.conn.fetchval(jobs) == 1
 
 
 @pytest.mark.parametrize("gone_role", ["PENDING", "MEMBER", "CONTACT"])

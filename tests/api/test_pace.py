@@ -1,4 +1,4 @@
-"""How often somebody may register, throw ideas and found groups, through the API."""
+"""How often somebody may register, ask for codes, throw ideas and found groups, through the API."""
 
 from uuid import uuid4
 
@@ -75,3 +75,15 @@ async def test_a_municipality_that_lifts_limits_counts_nothing(api: Api) -> None
     token = await api.token()
     for _ in range(7):
         await api.idea(token=token)
+
+
+async def test_a_code_for_an_account_is_one_of_its_network(api: Api) -> None:
+    query = "mutation ($input: RequestEmailCodeInput!) { requestEmailCode(input: $input) { errors { code } } }"
+    for number in range(51):
+        if number % 5 == 0:
+            token = await api.token()
+        asked = {"input": {"email": f"a{number}@example.fi", "locale": "fi"}}
+        answer = (await api.post(query, asked, token=token)).json()
+        refused = answer.get("errors", [{}])[0].get("extensions", {}).get("code")
+        assert refused == ("RATE_LIMITED" if number == 50 else None), number
+    assert await api.conn.fetchval("SELECT count(*) FROM email_challenges") == 50

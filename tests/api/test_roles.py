@@ -132,6 +132,15 @@ async def tokens_of(api: Api, resident: str) -> list[str]:
     return await mint_tokens(api.settings, slug=api.catalogue.slug, resident=resident, **asked)  # type: ignore[arg-type] # of two types
 
 
+async def test_a_token_that_a_command_makes_for_somebody_is_audited(api: Api) -> None:
+    whom = await id_of(api, await api.token("MODERATOR"))
+    before = await entries(api)
+    await tokens_of(api, whom)
+    row = await api.conn.fetchrow("SELECT actor_id, act, subject_id, details FROM audit_entries ORDER BY sequence DESC")
+    assert row and tuple(row) == (None, "TOKEN_MADE", parse_id(whom)[1], '{"seconds":3600}')
+    assert len(await entries(api)) == len(before) + 1
+
+
 async def test_roles_and_posts_that_dont_go_together_are_refused(api: Api) -> None:
     administrator, somebody, other = await api.token("ADMINISTRATOR"), await api.token(), await api.token()
     whom, post = await id_of(api, somebody), official(api)

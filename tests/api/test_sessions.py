@@ -257,7 +257,7 @@ async def test_what_is_over_is_forgotten_in_time(api: Api, database_url: str) ->
     )
     pool = await open_pool(database_url, size=1)
     for _ in range(2):
-        await prune(pool)()
+        await prune(pool, api.settings)()
     await pool.close()
     left = await api.conn.fetch("SELECT id FROM sessions WHERE method = 'DEVICE'")
     assert {row["id"] for row in left} == {id(kept), id(fresh)}
@@ -266,3 +266,7 @@ async def test_what_is_over_is_forgotten_in_time(api: Api, database_url: str) ->
     assert await api.conn.fetchval("SELECT count(*) FROM refresh_tokens") == 3
     assert await api.conn.fetchval("SELECT count(*) FROM revocations") == 4
     assert (await refreshed(api, head))["accessToken"]
+    pool = await open_pool(database_url, size=1)
+    await prune(pool, api.settings.model_copy(update={"device_days": 28}))()
+    await pool.close()
+    assert {row[0] for row in await api.conn.fetch("SELECT id FROM sessions WHERE method = 'DEVICE'")} == {id(kept)}

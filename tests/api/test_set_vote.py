@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.conftest import Api
+from backend.ids import parse_id
+from tests.conftest import OTHER, Api
 
 pytestmark = pytest.mark.anyio
 
@@ -102,3 +103,22 @@ async def test_without_an_account_nobody_votes(api: Api) -> None:
     answer = await api.post(query, {"i": {"ideaId": await api.idea(), "voted": True}})
     assert answer.status_code == 401
     assert answer.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+
+
+async def test_a_municipality_whose_ideas_are_locked_keeps_no_other_from_voting(api: Api) -> None:
+    """As they are by a recount of one: votes that arrive together share a statement, but not with another's."""
+    here, there = [await api.token() for _ in range(2)], await api.token(municipality=OTHER)
+    locked, free = await api.idea(token=here[0]), await api.idea(token=there)
+
+    async def code_of(idea: str, token: str) -> str:
+        asked = {"i": {"ideaId": idea, "voted": True}}
+        return await api.code("mutation ($i: SetVoteInput!) { setVote(input: $i) { __typename } }", asked, token=token)
+
+    async with api.conn.transaction():
+        await api.conn.execute("SELECT FROM ideas WHERE id = $1 FOR UPDATE", parse_id(locked)[1])
+        first = asyncio.create_task(code_of(locked, here[0]))
+        await asyncio.sleep(0.2)  # while that waits the next ones gather
+        second = asyncio.create_task(code_of(locked, here[1]))
+        payload = await api.set_vote(free, token=there)
+        assert payload["idea"]["voteCount"] == 1
+        assert [await first, await second] == ["UNAVAILABLE"] * 2

@@ -35,7 +35,7 @@ async def allowed(
     """How many acts in a row are let through."""
     for done in range(times):
         try:
-            await these.take(kind, municipality_id=where, subject=subject, network=network)
+            await these.take(kind, municipality_id=where, subjects=[subject], network=network)
         except RateLimited:
             return done
     return times
@@ -43,7 +43,7 @@ async def allowed(
 
 async def wait_after(these: Allowances, kind: Kind, subject: object, network: str = HERE) -> int:
     with pytest.raises(RateLimited) as refused:
-        await these.take(kind, municipality_id=ILOLA, subject=subject, network=network)
+        await these.take(kind, municipality_id=ILOLA, subjects=[subject], network=network)
     return refused.value.retry_after
 
 

@@ -52,7 +52,7 @@ async def mirror(api: Api, redis_url: str) -> AsyncIterator[Mirror]:
     for token in tokens:
         await api.set_vote(ideas[0], token=token)
     await api.set_vote(ideas[1], token=tokens[0])
-    redis = open_redis(f"{redis_url}?db=1")
+    redis = open_redis(f"{redis_url}?db=1&socket_timeout=10")
     pool, boards = await open_pool(api.settings.database_url, size=2), Boards(redis)
     projector = Projector(pool, boards, api.app.state.pipeline.gate.services.catalogues)
     await projector.rebuild(api.catalogue.id)

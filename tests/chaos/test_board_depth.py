@@ -44,7 +44,7 @@ START = State("20261122-test", "2026-11-22", 100, 0, "first", 0, Depths(PLACES, 
 
 @pytest.fixture
 async def boards(redis_url: str) -> AsyncIterator[Boards]:
-    redis = open_redis(f"{redis_url}?db=1")
+    redis = open_redis(f"{redis_url}?db=1&socket_timeout=10")
     await redis.flushdb()
     yield Boards(redis)
     await redis.aclose()

@@ -36,7 +36,7 @@ async def begun(boards: Boards, generation: str, ideas: list[UUID]) -> bool:
 @pytest.fixture
 async def boards(redis_url: str) -> AsyncIterator[Boards]:
     """With two ideas of one vote each."""
-    redis = open_redis(redis_url)
+    redis = open_redis(f"{redis_url}?socket_timeout=10")  # nobody waits for it here, however busy the machine
     boards = Boards(redis)
     assert await begun(boards, STATE.generation, [IDEA, OTHER])
     yield boards

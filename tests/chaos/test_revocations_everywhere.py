@@ -144,7 +144,7 @@ async def test_d10_also_across_a_crash_of_postgresql(house: House, client: httpx
             await conn.execute("SET LOCAL synchronous_commit = off")
     await signed_out(client, house.url, before)
     assert house.kill("postgres", 0)
-    await conn.close()
+    conn.terminate()
     await house.ready(client, seconds=30)
     await until(client, house.url, after, {200})
     assert await statuses(client, house.url, before) == {401}

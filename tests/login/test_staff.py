@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from backend.ids import parse_id
+from backend.ids import global_id, parse_id
 from tests.contents import contents
 from tests.login.idp import LOA3, Idp, Json, Person
 
@@ -155,6 +155,38 @@ async def test_an_address_ties_nobody_unless_it_is_verified_current_and_here(per
     await person.api.conn.execute("UPDATE officials SET ended_at = now() WHERE id = $1", holder["id"])
     await staff(idp, "officials", sub="last", email=holder["email"], email_verified=True)
     assert (await person.log_in("kunta"))["viewer"]["official"] is None
+
+
+async def test_who_is_the_post_holder_no_more_speaks_no_more_from_the_next_login_on(person: Person, idp: Idp) -> None:
+    holder, api = await post_holder(person), person.api
+    end = "UPDATE officials SET ended_at = CASE WHEN $2 THEN now() END WHERE id = $1"
+    moved = {"email": "muualla@ilola.example", "email_verified": True}
+    for ended, claims in ((True, {"email": holder["email"], "email_verified": True}), (False, moved)):
+        await staff(idp, "officials", "it", email=holder["email"], email_verified=True)
+        first = (await person.log_in("kunta"))["viewer"]
+        assert (first["roles"], first["official"]) == (
+            ["RESIDENT", "OFFICIAL", "ADMINISTRATOR"],
+            {"name": holder["name"]},
+        )
+        await api.conn.execute(end, holder["id"], ended)
+        await staff(idp, "officials", "it", **claims)
+        left = (await person.log_in("kunta"))["viewer"]
+        assert (left["roles"], left["official"]) == (["RESIDENT", "ADMINISTRATOR"], None), claims
+        assert (await entries(person))[-1][::2] == ("ROLE_REVOKED", '{"role":"OFFICIAL","sources":["kunta"]}')
+        await api.conn.execute(end, holder["id"], False)
+    # By an administrator's word they go on, and the claim adds to it.
+    id = parse_id(left["resident"]["id"])[1]
+    administrator = await api.token("ADMINISTRATOR")
+    asked = {
+        "residentId": left["resident"]["id"],
+        "role": "OFFICIAL",
+        "officialId": global_id("Official", holder["id"]),
+    }
+    assert (await api.mutate("grantRole", asked, "__typename", token=administrator))["errors"] == []
+    again = (await person.log_in("kunta"))["viewer"]
+    assert (again["roles"], again["official"]) == (["RESIDENT", "OFFICIAL", "ADMINISTRATOR"], {"name": holder["name"]})
+    sources = await api.conn.fetch("SELECT source FROM resident_roles WHERE resident_id = $1 AND role = 'OFFICIAL'", id)
+    assert {row[0] for row in sources} == {"ADMINISTRATOR", "kunta"}
 
 
 async def test_the_name_of_staff_is_that_of_their_login_and_residents_keep_theirs_to_themselves(

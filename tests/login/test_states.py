@@ -140,9 +140,17 @@ async def test_what_cannot_begin_is_refused_by_name(person: Person, idp: Idp) ->
     assert await idp.hits("/.well-known/openid-configuration") == 0
 
 
-async def test_a_redirect_uri_of_an_app_is_as_good(person: Person) -> None:
-    back = await person.code(redirectUri="example.app:/login")
-    assert (await person.complete(**back))["errors"] == []
+async def test_a_redirect_uri_of_an_app_is_as_good_where_state_and_code_are_not_enough(person: Person) -> None:
+    """Another app may claim the scheme, and see both."""
+    begun = await person.begin(redirectUri="example.app:/login")
+    assert begun["errors"] == [{"code": "REQUIRED", "field": ["input", "codeChallenge"]}]
+    assert await person.api.conn.fetchval("SELECT count(*) FROM login_attempts") == 0
+    back = await person.code(redirectUri="example.app:/login", codeChallenge=CHALLENGE)
+    assert (await person.complete(**back, codeVerifier=VERIFIER))["errors"] == []
+    token = await person.api.token()
+    back = await person.code(redirectUri="example.app:/login", token=token)
+    assert (await person.complete(**back))["errors"] == [{"code": "INVALID", "field": ["input", "state"]}]
+    assert (await person.complete(**back, token=token))["errors"] == []
 
 
 async def test_what_was_begun_and_left_is_forgotten(person: Person) -> None:

@@ -5,6 +5,7 @@ import json
 from base64 import urlsafe_b64encode
 
 import pytest
+from joserfc.jwk import RSAKey
 
 from tests.contents import contents
 from tests.login.idp import LOA3, Idp, Json, Person
@@ -146,6 +147,7 @@ NONSENSE: dict[str, Json] = {
     "the issuer with a slash": {"metadata": {"issuer": "ISSUER/"}},
     "keys in a file": {"metadata": {"jwks_uri": "file:///etc/passwd"}},
     "keys of somebody else, unsafely": {"metadata": {"jwks_uri": "http://metadata.example/latest"}},
+    "keys at half an address": {"metadata": {"jwks_uri": "https://[::1"}},
     "keys nowhere": {"metadata": {"jwks_uri": None}},
     "a page that does something": {"metadata": {"authorization_endpoint": "javascript:alert(1)"}},
     "no place for codes": {"metadata": {"token_endpoint": 7}},
@@ -182,5 +184,19 @@ async def test_a_failing_token_endpoint(person: Person, idp: Idp, status: int, o
 async def test_keys_of_other_kinds_are_passed_over(person: Person, idp: Idp) -> None:
     odd = [{"kty": "oct", "k": "AAAA", "kid": "a"}, {"kty": "EC"}, {"kty": "RSA", "n": 7}, {"kty": "none"}, 7, None]
     shared = {"kty": "RSA", "n": "!!", "e": "AQAB", "kid": "b", "use": "enc"}
-    await idp.set(more_keys=[*odd, shared, {"kty": "RSA", "n": urlsafe_b64encode(b"\xff" * 64).decode(), "e": "AQAB"}])
+    small = {"kty": "RSA", "n": urlsafe_b64encode(b"\xff" * 64).decode(), "e": "AQAB"}
+    await idp.set(more_keys=[*odd, {"kty": ["RSA"]}, shared, small, {**small, "alg": "none"}])
     assert (await person.log_in())["errors"] == []
+
+
+async def test_a_key_that_is_listed_twice_is_one(person: Person, idp: Idp) -> None:
+    [key] = (await idp.client.get(f"{idp.issuer}{JWKS}")).json()["keys"]
+    await idp.set(more_keys=[{**key, "alg": "PS256"}, {**key, "alg": "RS256"}])
+    assert (await person.log_in())["errors"] == []
+
+
+async def test_of_two_keys_with_one_name_neither_is_believed(person: Person, idp: Idp) -> None:
+    [key] = (await idp.client.get(f"{idp.issuer}{JWKS}")).json()["keys"]
+    another = {**RSAKey.generate_key(2048).as_dict(private=False), "kid": key["kid"], "use": "sig"}
+    await idp.set(more_keys=[another])
+    assert (await person.log_in())["errors"] == REFUSED
