@@ -70,7 +70,7 @@ async def test_a_cluster_limits_wakes_and_holds_boards(cluster: str) -> None:
     await asyncio.gather(
         *(limiter.charge(municipality_id=town, resident_id=who, network="x", points=3) for town, who in subjects)
     )
-    await allowances.take("IDEAS", municipality_id=HERE, subject=SOMEBODY, network="x")
+    await allowances.take("IDEAS", municipality_id=HERE, subjects=[SOMEBODY], network="x")
     async with Connections(redis).hold("socket", municipality_id=HERE, account=SOMEBODY, network="x"):
         keys = [key async for key in redis.scan_iter()]
     counted = [sum(kind in key for key in keys) for kind in (b":rate:", b":allowed:", b":open:")]

@@ -307,7 +307,7 @@ async def test_a_cluster_that_cannot_be_reached_is_a_redis_that_is_away() -> Non
     await charge(limiter, 300)
     assert await wait_after(limiter, 100) == 6
     allowances = Allowances(nobody, secret=b"x" * 32, enabled=True)
-    await allowances.take("GROUPS", municipality_id=ILOLA, subject=AAMU, network=NETWORK)
+    await allowances.take("GROUPS", municipality_id=ILOLA, subjects=[AAMU], network=NETWORK)
 
 
 @pytest.mark.parametrize("value", [b"", b"nan", b"-inf", b"1e300", b"poison", b"-5"])
