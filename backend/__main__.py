@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -122,10 +123,12 @@ def serve(data_dir: DataDir = DATA) -> None:
     os.environ["HEITTO_REDIS_URL"] = settings.redis_url
     os.environ["HEITTO_SECRET_KEY"] = settings.secret_key.get_secret_value()
     os.environ["HEITTO_SIGNING_KEY_FILE"] = str(settings.signing_key_file)
-    try:
-        serve_http(settings)
-    except RuntimeError as error:  # granian's, where the port is taken or not ours
-        fail(f"HEITTO_HOST, HEITTO_PORT: can't listen on {settings.host}, port {settings.port}: {error}")
+    try:  # granian would panic
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        socket.create_server((settings.host, settings.port), family=family, reuse_port=True).close()
+    except OSError as error:
+        fail(f"HEITTO_HOST, HEITTO_PORT: can't listen on {settings.host}, port {settings.port}: {error.strerror}")
+    serve_http(settings)
 
 
 @app.command()

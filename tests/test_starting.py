@@ -1,6 +1,7 @@
 """What two people without a programmer get wrong at the start ends with one line that says what to do."""
 
 import os
+import socket
 import subprocess
 import sys
 from uuid import uuid4
@@ -41,6 +42,28 @@ def test_a_malformed_setting_is_told_by_its_name(
 @pytest.mark.parametrize("origin", ["https://a.example", "http://localhost:3000", "capacitor://localhost", "*"])
 def test_origins_are_taken_as_browsers_and_apps_write_them(origin: str) -> None:
     assert load_settings(allowed_origins=origin).allowed_origins == (origin,)
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        given = {
+            "HEITTO_DATABASE_URL": settings.database_url,
+            "HEITTO_REDIS_URL": settings.redis_url,
+            "HEITTO_SECRET_KEY": "x" * 32,
+            "HEITTO_SIGNING_KEY_FILE": str(settings.signing_key_file),
+            "HEITTO_PORT": str(other.getsockname()[1]),
+        }
+        ended = subprocess.run(
+            [sys.executable, "-m", "backend", "serve"],
+            env={**os.environ, **given},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("heitto: HEITTO_HOST, HEITTO_PORT: can't listen on 127.0.0.1")
+    assert len(ended.stderr.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize("command", ["serve", "worker"])
