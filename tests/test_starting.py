@@ -44,7 +44,7 @@ def test_origins_are_taken_as_browsers_and_apps_write_them(origin: str) -> None:
     assert load_settings(allowed_origins=origin).allowed_origins == (origin,)
 
 
-def test_a_port_that_is_taken_is_told_in_one_line(settings: Settings) -> None:
+async def test_a_port_that_is_taken_is_told_in_one_line(settings: Settings) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         given = {
             "HEITTO_DATABASE_URL": settings.database_url,
@@ -53,7 +53,7 @@ def test_a_port_that_is_taken_is_told_in_one_line(settings: Settings) -> None:
             "HEITTO_SIGNING_KEY_FILE": str(settings.signing_key_file),
             "HEITTO_PORT": str(other.getsockname()[1]),
         }
-        ended = subprocess.run(
+        ended = subprocess.run(  # noqa: ASYNC221 # nothing else is to happen meanwhile
             [sys.executable, "-m", "backend", "serve"],
             env={**os.environ, **given},
             capture_output=True,
