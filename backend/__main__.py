@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -49,6 +50,21 @@ def settings_for(data_dir: Path, *required: str, **overrides: object) -> Setting
         return load_settings(*required, **overrides, **found)
     except SettingsError as error:
         fail(str(error))
+
+
+def check_schema(settings: Settings) -> None:
+    """Ends the command where the database lacks something; one that is away may come back."""
+    import asyncpg
+
+    from backend.commands import migrate_database
+    from backend.errors import HeittoError
+
+    try:
+        behind = asyncio.run(migrate_database(settings.database_url, check=True))
+    except (HeittoError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return
+    if behind:
+        fail(f"the database is behind ({len(behind)} migrations): run heitto migrate first")
 
 
 def run(work: Coroutine[Any, Any, Done]) -> Done:  # Any: whatever it sends and awaits
@@ -101,11 +117,17 @@ def serve(data_dir: DataDir = DATA) -> None:
         load_login_providers(settings.login_providers_file)
     except SettingsError as error:
         fail(str(error))
+    check_schema(settings)
     # The server's workers are processes of their own and read the environment for themselves.
     os.environ["HEITTO_DATABASE_URL"] = settings.database_url
     os.environ["HEITTO_REDIS_URL"] = settings.redis_url
     os.environ["HEITTO_SECRET_KEY"] = settings.secret_key.get_secret_value()
     os.environ["HEITTO_SIGNING_KEY_FILE"] = str(settings.signing_key_file)
+    try:  # granian would panic
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        socket.create_server((settings.host, settings.port), family=family, reuse_port=True).close()
+    except OSError as error:
+        fail(f"HEITTO_HOST, HEITTO_PORT: can't listen on {settings.host}, port {settings.port}: {error.strerror}")
     serve_http(settings)
 
 
@@ -122,6 +144,7 @@ def worker(data_dir: DataDir = DATA) -> None:
         sending(settings)
     except SettingsError as error:
         fail(str(error))
+    check_schema(settings)
     run(run_worker(settings))
 
 

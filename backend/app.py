@@ -180,6 +180,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         else [],
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # it would send callers, and their tokens, to whatever `Host` says
     app.state.pipeline = pipeline
     if not settings.allowed_origins and isinstance(graphql, Route):  # else CORS has its say
         app.busy = graphql

@@ -13,6 +13,8 @@ HeittoError
 └── Refusal               what a person can mend: a `UserError` in the payload
 """
 
+from typing import Self
+
 
 class HeittoError(Exception):
     """Root of all refusals."""
@@ -28,6 +30,12 @@ class RequestError(HeittoError):
         super().__init__(message)
         self.message = message
         self.extensions = {"code": self.code, **extensions}
+
+    def __copy__(self) -> Self:
+        """The same, to be raised elsewhere."""
+        copied = type(self).__new__(type(self), *self.args)
+        copied.__dict__.update(self.__dict__)
+        return copied
 
 
 class BadUserInput(RequestError):
@@ -66,12 +74,12 @@ class NoMunicipality(RequestError):
 
 
 class RateLimited(RequestError):
-    """`retry_after` in whole seconds."""
+    """`retry_after` in whole seconds; `more` are extensions."""
 
     code, status = "RATE_LIMITED", 429
 
-    def __init__(self, retry_after: int) -> None:
-        super().__init__(f"Too many requests. Try again in {retry_after} s.", retryAfter=retry_after)
+    def __init__(self, retry_after: int, **more: object) -> None:
+        super().__init__(f"Too many requests. Try again in {retry_after} s.", retryAfter=retry_after, **more)
         self.retry_after = retry_after
 
 

@@ -81,6 +81,8 @@ async def invite_staff(
     settings: Settings, *, slug: str, role: str, email: str, official: str, locale: str, show: bool
 ) -> str:
     """What to tell: where the link was mailed, or the link itself with `show`. Raises CommandError, Unavailable."""
+    if not show and not settings.mail_configured:
+        raise CommandError("no mail is set up (HEITTO_SMTP_URL): with --print the link is shown instead of mailed")
     conn = await connect(settings.database_url)
     try:
         catalogue = await find_municipality(conn, slug)

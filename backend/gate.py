@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from backend.db.pool import acquire
 from backend.errors import NoMunicipality, Unauthenticated, Unavailable, WrongMunicipality
 from backend.messages import best_locale
 from backend.provenance import noted
-from backend.realtime.connections import Connection, Connections
+from backend.realtime.connections import Connection
 from backend.services import Services
 from backend.settings import Settings, Switch
 from backend.transport import gate
@@ -51,7 +51,6 @@ class Gate:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._connections = Connections()
         self._proxies = parse_trusted_proxies(settings.trusted_proxies)
 
     def open(self, services: Services) -> None:
@@ -144,12 +143,13 @@ class Gate:
             points=points,
         )
 
-    def hold(self, caller: gate.Caller, kind: Connection) -> AbstractContextManager[None]:
+    def hold(self, caller: gate.Caller, kind: Connection) -> AbstractAsyncContextManager[None]:
         assert isinstance(caller, Caller)  # noqa: S101 # likewise
         if caller.catalogue.rate_limits_lifted or self._settings.rate_limits is Switch.OFF:
             return nullcontext()
-        whose = caller.catalogue.id, caller.viewer.resident_id or caller.network
-        return self._connections.hold(kind, whose, signed_in=caller.signed_in)
+        return self.services.connections.hold(
+            kind, municipality_id=caller.catalogue.id, account=caller.viewer.resident_id, network=caller.network
+        )
 
     def context(self, caller: gate.Caller, request_id: str, *, live: bool = False) -> Context:
         """Raises Unauthenticated once the token has ended or was called back, Unavailable where nobody knows that."""

@@ -284,11 +284,15 @@ def message(reason: str, locale: str, values: dict[str, object]) -> str:
     return texts.get(locale, texts["en"]).format(**values)
 
 
-@lru_cache(maxsize=1024)
 def best_locale(accept_language: str | None, municipality_locales: tuple[str, ...]) -> str:
     """The caller's best language among ours (RFC 9110, section 12.5.4), else the municipality's first."""
+    return _best_locale((accept_language or "")[:200], municipality_locales)
+
+
+@lru_cache(maxsize=1024)
+def _best_locale(accept_language: str, municipality_locales: tuple[str, ...]) -> str:
     wanted: list[tuple[float, str]] = []
-    for part in (accept_language or "")[:200].split(","):
+    for part in accept_language.split(","):
         tag, _, parameter = part.strip().partition(";")
         language = tag.split("-")[0].lower()
         try:

@@ -9,7 +9,7 @@ import signal
 from collections.abc import AsyncIterator
 from typing import Final
 
-from granian.constants import Interfaces, Loops
+from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer
@@ -22,6 +22,7 @@ KILL_SECONDS: Final = 15  # for requests in flight when stopped; longer than any
 BACKLOG: Final = 1024
 CONNECTIONS: Final = 16_384  # a worker; granian would take the backlog's size by the workers, and streams hold theirs
 HEADER_MS: Final = 10_000
+HEADER_BYTES: Final = 128 * 1024  # the longest query string and everything else
 # Made between two looks of the garbage collector. At Python's 700 it looked at the same waiting requests again and
 # again, a tenth of a vote's time; what they leave is nearly all freed without it.
 YOUNG_OBJECTS: Final = 20_000
@@ -51,7 +52,8 @@ def serve_http(settings: Settings) -> None:
         runtime_threads=1,
         backlog=BACKLOG,
         backpressure=CONNECTIONS,
-        http1_settings=HTTP1Settings(header_read_timeout=HEADER_MS),
+        http=HTTPModes.http1,  # of HTTP/2, which proxies don't speak to us, granian bounds neither headers nor idleness
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_MS, max_buffer_size=HEADER_BYTES),
         log_level=LogLevels(settings.log_level),
         respawn_failed_workers=True,
         workers_kill_timeout=KILL_SECONDS,

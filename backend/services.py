@@ -17,6 +17,7 @@ from backend.realtime.answers import SharedAnswers
 from backend.realtime.background import running
 from backend.realtime.boards import Boards
 from backend.realtime.changes import Changes
+from backend.realtime.connections import Connections
 from backend.realtime.hub import Hub
 from backend.realtime.kept import KeptReads
 from backend.realtime.leaderboards import Leaderboards
@@ -49,6 +50,7 @@ class Services:
     revocations: Revocations
     limiter: RateLimiter
     allowances: Allowances
+    connections: Connections
     identity_key: bytes = field(repr=False)
     login_clients: Mapping[str, Mapping[str, OpenIdClient]]
 
@@ -85,6 +87,7 @@ async def open_services(settings: Settings, *, build: str, login_providers: Logi
         revocations=Revocations(background, redis, hub.revocations),
         limiter=RateLimiter(redis, enabled=settings.rate_limits is Switch.ON),
         allowances=Allowances(redis, secret=secret, enabled=settings.rate_limits is Switch.ON),
+        connections=Connections(redis),
         identity_key=identity_key(settings),
         login_clients=clients_of(login_providers),
     )

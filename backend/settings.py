@@ -3,6 +3,7 @@
 import re
 from email.utils import parseaddr
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 # WebAuthn needs TLS, but for the machine's own pages.
 _ORIGIN = re.compile(r"https://[a-z0-9.-]+(:\d+)?|http://localhost(:\d+)?")
+# As browsers write it: pages of apps have schemes of their own.
+_PAGE = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.-]+(:\d+)?|\*")
+_HOST = re.compile(r"[a-z0-9.-]+(:\d+)?|\[[0-9a-f:.]+\](:\d+)?")
 
 
 class Switch(StrEnum):
@@ -116,6 +120,21 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    @field_validator("host")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        try:
+            return str(ip_address(value))
+        except ValueError:
+            raise ValueError("must be an IP address: 127.0.0.1, or 0.0.0.0 for all of this machine's") from None
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _as_browsers_write_them(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := next((origin for origin in value if not _PAGE.fullmatch(origin)), None):
+            raise ValueError(f"{wrong!r} is no origin: write https://host[:port], in small letters and without a path")
+        return value
+
     @field_validator("allowed_hosts", mode="before")
     @classmethod
     def _pairs(cls, value: object) -> object:
@@ -124,6 +143,8 @@ class Settings(BaseSettings):
         pairs = [part.strip().split("=") for part in value.split(",") if part.strip()]
         if any(len(pair) != 2 or not all(pair) for pair in pairs):
             raise ValueError("write host=municipality pairs, separated by commas")
+        if wrong := next((host for host, _ in pairs if not _HOST.fullmatch(host.lower())), None):
+            raise ValueError(f"{wrong!r} is no host: write host[:port], without https://")
         return {host.lower(): slug for host, slug in pairs}
 
     @field_validator("passkey_origins", mode="before")

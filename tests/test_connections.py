@@ -1,14 +1,21 @@
 """How many sockets and streams one account, or one network without one, may hold open."""
 
-from contextlib import AsyncExitStack
+import asyncio
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID, uuid4
 
 import orjson
 import pytest
+from redis.asyncio import Redis
 
+from backend.app import create_app
+from backend.errors import RateLimited
 from backend.realtime import connections
-from backend.realtime.connections import MOST, Most
+from backend.realtime.connections import MOST, Connections, Most, open_key
+from backend.realtime.redis import open_redis
 from backend.settings import Settings, Switch
 from tests.conftest import Api
 from tests.transport.wire import Wire
@@ -80,9 +87,56 @@ async def test_a_network_without_accounts_has_a_bound_of_its_own(api: Api, monke
         assert (await socket(rest, api, await api.token()))[1] == "connection_ack"
 
 
+async def test_several_processes_hold_no_more_than_one(api: Api, settings: Settings) -> None:
+    token = await api.token()
+    other = create_app(settings)
+    async with other.router.lifespan_context(other), AsyncExitStack() as rest:
+        elsewhere = replace(api, app=other)
+        async with AsyncExitStack() as first:
+            assert [(await socket(first, api, token))[1] for _ in range(3)] == ["connection_ack"] * 3
+            opened = [(await socket(rest, elsewhere, token))[1] for _ in range(3)]
+            assert opened == ["connection_ack"] * 2 + [1013]
+            assert [(await stream(rest, each, token))[1] for each in (api, elsewhere) * 6] == [200] * 10 + [429] * 2
+        assert [(await socket(rest, elsewhere, token))[1] for _ in range(4)] == ["connection_ack"] * 3 + [1013]
+
+
+def one(connections: Connections) -> AbstractAsyncContextManager[None]:
+    return connections.hold("socket", municipality_id=UUID(int=1), account=UUID(int=2), network="192.0.2.1")
+
+
+async def test_what_a_dead_process_held_ends_by_itself_and_what_is_open_lasts(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "LEASE_MS", 600)
+    redis = open_redis(redis_url)
+    dead, alive = Connections(redis), Connections(redis)
+    for _ in range(4):
+        assert await dead._entered(open_key(UUID(int=1), "socket", UUID(int=2)), uuid4().hex, 5)
+    async with AsyncExitStack() as held:
+        await held.enter_async_context(one(alive))
+        with pytest.raises(RateLimited):
+            await held.enter_async_context(one(alive))
+        await asyncio.sleep(1.2)
+        for _ in range(4):
+            await held.enter_async_context(one(alive))
+        with pytest.raises(RateLimited):  # the one of the beginning was renewed
+            await held.enter_async_context(one(Connections(redis)))
+    assert await redis.keys("*:open:*") == []
+    await redis.aclose()
+
+
+async def test_without_redis_a_process_goes_by_its_own_count() -> None:
+    alone = Connections(Redis.from_url("unix:///nowhere/valkey.sock", retry=None))
+    async with AsyncExitStack() as held:
+        for _ in range(5):
+            await held.enter_async_context(one(alone))
+        with pytest.raises(RateLimited):
+            await held.enter_async_context(one(alone))
+
+
 async def test_what_was_open_is_forgotten_when_it_ends(api: Api) -> None:
     async with AsyncExitStack() as rest:
         await socket(rest, api)
         await stream(rest, api)
-        assert sum(api.app.state.pipeline.gate._connections._open.values()) == 2
-    assert api.app.state.pipeline.gate._connections._open == {}
+        assert sum(api.app.state.pipeline.gate.services.connections._open.values()) == 2
+    assert api.app.state.pipeline.gate.services.connections._open == {}

@@ -204,3 +204,9 @@ async def test_e12_no_answer_is_sniffed_and_no_page_shows_it(api: Api, path: str
         if answer.headers.get("content-type", "").startswith("text/html"):
             assert "default-src 'self'" in answer.headers["content-security-policy"]
             assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("path", ["/graphql/", "/graphql/stream/", "/healthz/"])
+async def test_c4_a_slash_too_many_leads_to_no_other_host(api: Api, path: str) -> None:
+    answer = await api.client.post(path, content=register(), headers={"host": "evil.example"})
+    assert (answer.status_code, answer.headers.get("location")) == (404, None)

@@ -179,3 +179,17 @@ async def test_more_connections_than_wait_at_the_door_keep_nobody_out(demo: Demo
     finally:
         for writer in idle:
             writer.close()
+
+
+async def test_e16_what_has_no_bounded_headers_is_not_spoken(demo: Demo) -> None:
+    address = urlsplit(demo.graphql)
+    for sent, answered in (
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", b""),
+        (b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: " + b"x" * 300_000 + b"\r\n\r\n", b"HTTP/1.1 431"),
+    ):
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        writer.write(sent)
+        heard = await asyncio.wait_for(reader.read(), 5)
+        assert heard.startswith(answered)
+        assert not heard.startswith(b"\0\0")  # the settings of HTTP/2
+        writer.close()

@@ -9,6 +9,7 @@ from backend.settings import SettingsError
 Proxies = tuple[IPv4Network | IPv6Network, ...]
 
 UNKNOWN = "unknown"
+LONGEST_FORWARDED = 500  # characters of its end: more proxies than anybody has
 
 
 def parse_trusted_proxies(entries: Iterable[str]) -> Proxies:
@@ -19,7 +20,6 @@ def parse_trusted_proxies(entries: Iterable[str]) -> Proxies:
         raise SettingsError(f"HEITTO_TRUSTED_PROXIES: {error}") from None
 
 
-@lru_cache(maxsize=4096)
 def caller_network(peer: str | None, forwarded_for: str, *, trusted: Proxies) -> str:
     """An IPv4 address, an IPv6 /64 (a home or a phone has at least that much), or `unknown`.
 
@@ -27,6 +27,11 @@ def caller_network(peer: str | None, forwarded_for: str, *, trusted: Proxies) ->
     `X-Forwarded-For` headers, joined by commas. Each trusted proxy vouches for the entry it appended, so we walk
     from the right until an address that isn't trusted; everything left of it is the caller's own writing.
     """
+    return _network(peer, forwarded_for[-LONGEST_FORWARDED:], trusted)
+
+
+@lru_cache(maxsize=4096)
+def _network(peer: str | None, forwarded_for: str, trusted: Proxies) -> str:
     caller = _address(peer or "")
     hops = forwarded_for.split(",")
     while caller is not None and hops and any(caller in network for network in trusted):

@@ -17,12 +17,11 @@ from typing import Final, Literal, TypeAlias
 from uuid import UUID
 
 import structlog
-from redis.exceptions import RedisError
 
 from backend.errors import RateLimited
 from backend.metrics import REFUSED_ACTS
 from backend.realtime.limiter import REDIS_SECONDS, RETRY_SECONDS
-from backend.realtime.redis import Client
+from backend.realtime.redis import REDIS_FAILURES, Client
 
 BUCKETS_KEPT: Final = 10_000  # a process, while Redis is away; the least recent goes first
 HOUR: Final = 3_600.0
@@ -141,7 +140,7 @@ class Allowances:
         try:
             async with asyncio.timeout(REDIS_SECONDS):
                 wait: int = await self._take(list(buckets), list(numbers))
-        except (RedisError, OSError) as error:
+        except REDIS_FAILURES as error:
             _log.warning("acts are counted by each process alone", reason=repr(error))
             self._redis_back_at = self._clock() + RETRY_SECONDS
             return self._wait_locally(buckets)

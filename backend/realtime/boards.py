@@ -209,7 +209,8 @@ class Boards:
             "scoped": state.depths.scoped,
         }
         pipe = self.redis.pipeline(transaction=True)
-        pipe.unlink(state_key(municipality_id))  # whatever stands there may be of another type
+        # Not `unlink`, which a cluster's pipeline doesn't take in. Whatever stands there may be of another type.
+        pipe.execute_command("UNLINK", state_key(municipality_id))
         pipe.hset(state_key(municipality_id), mapping=values)
         await pipe.execute()
         self._generations[municipality_id] = state.generation
@@ -286,7 +287,7 @@ class Boards:
         for start in range(0, len(names), CHUNK):
             pipe = self.redis.pipeline(transaction=False)
             pipe.hdel(state_key(municipality_id), *(field for field, _ in names[start : start + CHUNK]))
-            pipe.unlink(*(key for _, key in names[start : start + CHUNK]))
+            pipe.execute_command("UNLINK", *(key for _, key in names[start : start + CHUNK]))
             await pipe.execute()
 
     async def drop(self, board: Board) -> None:

@@ -50,6 +50,7 @@ class Hub:
             await asyncio.sleep(AWAY_SECONDS)
 
     async def _listen(self) -> None:
+        await self._redis.initialize()  # a cluster's client otherwise doesn't know yet which nodes there are
         async with self._redis.pubsub() as pubsub:
             await pubsub.psubscribe(*PATTERNS)
             self.wake_all()

@@ -17,11 +17,10 @@ from uuid import UUID
 
 import orjson
 import structlog
-from redis.exceptions import RedisError
 
 from backend.batches import Batches
 from backend.errors import RateLimited
-from backend.realtime.redis import Client
+from backend.realtime.redis import REDIS_FAILURES, Client
 
 LEASE_SECONDS = 5.0
 REDIS_SECONDS = 0.25  # longest a request waits for Redis
@@ -104,6 +103,7 @@ class _Caller:
 class _Charge(NamedTuple):
     caller: _Caller
     points: int
+    asked_at: float
 
 
 def rate_key(municipality_id: UUID, subject: UUID | str) -> str:
@@ -135,11 +135,8 @@ class RateLimiter:
         else:
             self._callers.move_to_end(subject)
         points = min(points, caller.rate.burst)  # more would be refused for ever
-        while not self._spend(caller, points):
-            if self._redis_away():
-                self._take_locally(caller, points)
-                break
-            await self._leases.outcome(_Charge(caller, points))
+        if not self._spend(caller, points) and not await self._spend_leased(caller, points):
+            self._take_locally(caller, points)
 
     def _add(self, subject: tuple[UUID, UUID | str], rate: Rate) -> _Caller:
         caller = self._callers[subject] = _Caller(subject[0], rate_key(*subject), rate)
@@ -155,7 +152,19 @@ class RateLimiter:
             caller.points -= points
             return True
         if points >= caller.refused_points and now < caller.refused_until:
-            raise _refusal(caller.refused_until - now)
+            raise _refusal(caller.refused_until - now, points, caller.refused_points, caller.rate.interval)
+        return False
+
+    async def _spend_leased(self, caller: _Caller, points: int) -> bool:
+        """False where Redis is away, or what is waited for takes too long, batches of others included."""
+        try:
+            async with asyncio.timeout(REDIS_SECONDS):
+                while not self._redis_away():
+                    await self._leases.outcome(_Charge(caller, points, self._clock()))
+                    if self._spend(caller, points):
+                        return True
+        except TimeoutError as error:
+            self._leave_redis(error)
         return False
 
     def _redis_away(self) -> bool:
@@ -166,11 +175,18 @@ class RateLimiter:
             self._redis_back_at = now + RETRY_SECONDS  # who asks now finds out for all
         return False
 
+    def _leave_redis(self, error: Exception) -> None:
+        if self._redis_back_at == -math.inf:
+            _log.warning("rate limits are kept by each process alone", reason=repr(error))
+        self._redis_back_at = self._clock() + RETRY_SECONDS
+
     async def _lease(self, charges: Sequence[_Charge]) -> Sequence[None]:
         """One round trip for all callers of a municipality: their keys share a slot where Redis is a cluster."""
         wanted: defaultdict[UUID, defaultdict[_Caller, list[int]]] = defaultdict(lambda: defaultdict(list))
-        for caller, points in charges:
-            wanted[caller.municipality_id][caller].append(points)
+        now = self._clock()
+        for caller, points, asked_at in charges:
+            if now - asked_at < REDIS_SECONDS:  # nobody waits for the others any more
+                wanted[caller.municipality_id][caller].append(points)
         await asyncio.gather(*(self._lease_to(callers) for callers in wanted.values()))
         return [None] * len(charges)
 
@@ -186,10 +202,8 @@ class RateLimiter:
         try:
             async with asyncio.timeout(REDIS_SECONDS):
                 answer = await self._take([caller.key for caller in wishes], [orjson.dumps([*wishes.values()])])
-        except (RedisError, OSError) as error:
-            if self._redis_back_at == -math.inf:
-                _log.warning("rate limits are kept by each process alone", reason=repr(error))
-            self._redis_back_at = self._clock() + RETRY_SECONDS
+        except REDIS_FAILURES as error:
+            self._leave_redis(error)
             return
         self._redis_back_at = -math.inf
         for (caller, (_, burst, least, _)), taken, full_in in zip(
@@ -208,7 +222,7 @@ class RateLimiter:
         full_at = max(caller.full_at, now) + min(points, burst) * interval
         wait = full_at - now - burst * interval
         if wait > 0:
-            raise _refusal(wait)
+            raise _refusal(wait, points, min(points, burst), interval)
         caller.full_at = full_at
 
 
@@ -219,5 +233,8 @@ def _points_ahead(caller: _Caller, now: float) -> int:
     return min(max(caller.rate.head_start, ahead), caller.rate.most_ahead)
 
 
-def _refusal(seconds: float) -> RateLimited:
-    return RateLimited(max(1, math.ceil(seconds)))
+def _refusal(seconds: float, requested: int, then: int, interval: float) -> RateLimited:
+    """In so many seconds `then` points are there, one coming back each `interval`."""
+    available = max(0, math.floor(then - seconds / interval))
+    cost = {"requested": requested, "actual": 0, "available": available, "restoreRate": round(1 / interval, 1)}
+    return RateLimited(max(1, math.ceil(seconds)), cost=cost)

@@ -6,11 +6,11 @@ from urllib.parse import urlsplit, urlunsplit
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 Client: TypeAlias = Redis | RedisCluster
 # What a call may raise when Redis is away, slow, full or filled with something else.
-REDIS_FAILURES = (RedisError, OSError, TimeoutError)
+REDIS_FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError)
 TIMEOUT_SECONDS = 0.25
 
 

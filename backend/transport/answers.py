@@ -124,7 +124,7 @@ class ErrorFormat:
         return formatted, max(waits, default=None)
 
     def _known(self, error: Exception) -> RequestError | None:
-        for cause in _causes(error):
+        for cause in causes(error):
             if isinstance(cause, RequestError):
                 return cause
             if isinstance(cause, ArgumentError):
@@ -147,7 +147,7 @@ def retry_after(error: RequestError) -> int | None:
     return error.retry_after if isinstance(error, (RateLimited, Unavailable)) else None
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def causes(error: BaseException) -> Iterator[BaseException]:
     """The error and what GraphQLErrors wrap, outermost first."""
     while True:
         yield error
@@ -158,7 +158,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _own(error: GraphQLError) -> RequestError | None:
     """A scalar's own refusal of a variable."""
-    return next((cause for cause in _causes(error) if isinstance(cause, BadUserInput)), None)
+    return next((cause for cause in causes(error) if isinstance(cause, BadUserInput)), None)
 
 
 def _located(error: GraphQLError, known: RequestError) -> GraphQLFormattedError:

@@ -1,7 +1,7 @@
 """What the transport needs from its owner: who is calling, what that may cost, and a context for the resolvers."""
 
 from collections.abc import Hashable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager
 from enum import Enum, auto
 from typing import Literal, Protocol
 
@@ -54,7 +54,7 @@ class Gate(Protocol):
     async def charge(self, caller: Caller, points: int) -> None:
         """A query is 1 point and 1 more for each 100 of cost, a mutation 5 a root field. Raises RateLimited."""
 
-    def hold(self, caller: Caller, kind: Literal["socket", "stream"]) -> AbstractContextManager[None]:
+    def hold(self, caller: Caller, kind: Literal["socket", "stream"]) -> AbstractAsyncContextManager[None]:
         """Around all that a connection does from now on. Entering raises RateLimited where the caller has enough."""
 
     def context(self, caller: Caller, request_id: str, *, live: bool = False) -> object:

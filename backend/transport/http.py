@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
@@ -69,8 +69,8 @@ class GraphQLOverHTTP:
             recalled = await self._pipeline.recall(caller, text)
             public = recalled is not None
             if recalled is None:
-                payload = read_body_payload(body) if method == "POST" else read_query_string(scope)
-                request = await self._pipeline.accept(caller, payload, name)
+                read = partial(read_body_payload, body) if method == "POST" else partial(read_query_string, scope)
+                request = await self._pipeline.accept(caller, read, name)
                 check_kind(request, method)
                 recalled = await self._pipeline.answer(request)
                 self._pipeline.remember(request, text, len(body))

@@ -16,6 +16,8 @@ from backend.transport.payload import Payload, read_json, read_payload
 JSON = "application/json"
 MAX_BODY = 128 * 1024
 BODY_SECONDS = 10
+MAX_PIECES = 500  # of a body: each is some 60 microseconds of work, whatever is in it
+REMEMBERED_HEADERS = 1_000  # characters of those that decide; browsers' have 300
 
 
 class Headers:
@@ -80,11 +82,12 @@ class Doors:
         return door if door and self._gate.stands(door.caller) else None
 
     def put(self, headers: "Headers", door: Door) -> None:
-        if headers.authorization:
+        deciding = headers.deciding()
+        if headers.authorization or sum(len(str(each)) for each in deciding) > REMEMBERED_HEADERS:
             return
         if len(self._doors) >= self.most:
             self._doors.clear()
-        self._doors[headers.deciding()] = door
+        self._doors[deciding] = door
 
 
 async def admit(
@@ -120,7 +123,7 @@ async def read_body(headers: Headers, receive: Receive) -> bytes:
     length = headers.get(b"content-length")
     if length and length.isdecimal() and int(length[:10]) > MAX_BODY:
         raise TooLarge(f"A request may have {MAX_BODY // 1024} kB.")
-    body = b""
+    body, pieces = b"", 0
     more: bytes
     # What asyncio.timeout does, in a third of its time: every request comes by here.
     task, late = asyncio.current_task(), False
@@ -139,8 +142,11 @@ async def read_body(headers: Headers, receive: Receive) -> bytes:
                 raise BadUserInput("The request was cut off.")
             more = message.get("body", b"")
             body += more
+            pieces += 1
             if len(body) > MAX_BODY:
                 raise TooLarge(f"A request may have {MAX_BODY // 1024} kB.")
+            if pieces > MAX_PIECES:
+                raise TooLarge(f"A body may come in {MAX_PIECES} pieces.")
             if not message.get("more_body"):
                 return body
     except asyncio.CancelledError:

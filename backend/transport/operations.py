@@ -7,8 +7,10 @@ executed by graphql-core, with strawberry's executor.
 
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from inspect import isawaitable
+from itertools import chain
 from math import isinf
 from typing import Any, TypeVar
 
@@ -39,7 +41,7 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from backend.errors import BadUserInput, QueryTooComplex, RequestError
 from backend.fields import classes, hints
 from backend.planned import ArgumentError, NotPlanned, Plan, Planner
-from backend.transport.answers import MAX_ERRORS, InvalidDocument
+from backend.transport.answers import MAX_ERRORS, InvalidDocument, causes
 from backend.transport.limits import INTROSPECTION, Limits, Measure, Ruler
 from backend.transport.payload import check_text
 
@@ -115,6 +117,10 @@ class Operations:
             executor_class=self.schema.execution_context_class,
         )
 
+    def remembers(self, text: str) -> bool:
+        """Whether `prepare` has nothing left to do."""
+        return text in self._known
+
     def prepare(self, text: str) -> Prepared:
         """Parsed, measured and validated, at most once while it is remembered; so are failures. Raises RequestError."""
         found = self._known.get(text)
@@ -122,10 +128,10 @@ class Operations:
             try:
                 found = self._prepare(text)
             except RequestError as error:
-                found = error
+                found = _alone(error)
             self._known.put(text, found)
         if isinstance(found, RequestError):
-            raise found.with_traceback(None)
+            raise copy(found)  # the one that is kept is never raised: it would keep whatever the request holds
         return found
 
     def _prepare(self, text: str) -> Prepared:
@@ -252,6 +258,14 @@ class Operations:
         return made
 
 
+def _alone(error: RequestError) -> RequestError:
+    """Without how it came about: tracebacks lead to everything that was at hand, parsers and requests."""
+    told = error.errors if isinstance(error, InvalidDocument) else ()
+    for each in chain([error], *map(causes, told)):
+        each.__traceback__ = each.__context__ = each.__cause__ = None
+    return error
+
+
 class _Known:
     """Least recently used first; bounded in number and in text, since a syntax tree takes 110 times its text."""
 
@@ -262,6 +276,9 @@ class _Known:
     def __init__(self) -> None:
         self._found: OrderedDict[str, Prepared | RequestError] = OrderedDict()
         self._characters = 0
+
+    def __contains__(self, text: str) -> bool:
+        return text in self._found
 
     def get(self, text: str) -> Prepared | RequestError | None:
         found = self._found.get(text)

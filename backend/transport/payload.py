@@ -13,6 +13,7 @@ from backend.errors import BadUserInput
 MAX_JSON_DEPTH = 32
 MAX_LIST = 100  # items; no input takes more
 MAX_VALUES = 1_000  # in variables, used or not: each is looked at
+PATH_SHOWN = 100  # characters, of what is quoted back
 KEYS = frozenset({"query", "variables", "operationName", "extensions"})
 
 # PostgreSQL stores no NUL, UTF-8 has no lone surrogates, and non-characters are not for interchange (Unicode 23.7).
@@ -75,25 +76,25 @@ def read_payload(value: object, *, storable: bool = False) -> Payload:
     return Payload(query, variables or {}, operation_name or None)
 
 
-def check_values(value: object, path: str = "", depth: int = 1) -> int:
-    """How many values there are. Raises BadUserInput naming the path, e.g. `variables.input.title`."""
-    found = 1
+def check_values(value: object, path: str = "", depth: int = 1, left: int = MAX_VALUES) -> int:
+    """How many more values there may be after this. Raises BadUserInput naming the path, as `variables.input.title`."""
+    left -= 1
+    if left < 0:
+        raise BadUserInput(f"`{_cut(path)}` is beyond the {MAX_VALUES:,} values that a request may have.")
     if isinstance(value, str):
         check_text(value, path)
     elif isinstance(value, dict):
         _check_size(len(value), MAX_VALUES, path, depth)
         for key, item in value.items():
             check_text(key, f"{path}, a key")
-            found += check_values(item, f"{path}.{key}" if path else key, depth + 1)
+            left = check_values(item, f"{path}.{key}"[:PATH_SHOWN] if path else key[:PATH_SHOWN], depth + 1, left)
     elif isinstance(value, list):
         _check_size(len(value), MAX_LIST, path, depth)
         for index, item in enumerate(value):
-            found += check_values(item, f"{path}.{index}", depth + 1)
+            left = check_values(item, f"{path}.{index}"[:PATH_SHOWN], depth + 1, left)
     elif isinstance(value, float) and not isfinite(value):
         raise BadUserInput(f"`{_cut(path)}` is not a number.")
-    if found > MAX_VALUES:
-        raise BadUserInput(f"`{_cut(path)}` has more than {MAX_VALUES:,} values.")
-    return found
+    return left
 
 
 def _check_size(length: int, most: int, path: str, depth: int) -> None:
@@ -112,7 +113,7 @@ def check_text(text: str, path: str) -> None:
 
 def _cut(text: str) -> str:
     """Of what is quoted back, a piece, and only what can be written as UTF-8."""
-    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text[:100])
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text[:PATH_SHOWN])
 
 
 def _lenient(raw: bytes | str) -> object:

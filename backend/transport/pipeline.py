@@ -4,7 +4,7 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import AsyncGenerator, Hashable, Mapping
+from collections.abc import AsyncGenerator, Callable, Hashable, Mapping
 from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -97,19 +97,27 @@ class Pipeline:
         if request.key:
             self.finished.remember((request.caller.scope, text), length, request.key, request.points)
 
-    async def accept(self, caller: Caller, payload: Payload, request_id: str) -> Request:
-        """Raises RequestError; a refused document costs its caller a point as well."""
+    async def accept(self, caller: Caller, read: Callable[[], Payload], request_id: str) -> Request:
+        """Raises RequestError; what is refused costs its caller a point as well. Of a document that isn't remembered
+        that point is taken first: parsing is dear, and who has no point left is not to have it for nothing."""
+        paid = 0
         try:
+            payload = read()
+            if not self.operations.remembers(payload.query):
+                paid = 1
+                await self.gate.charge(caller, paid)
             operation = self.operations.prepare(payload.query).operation(payload.operation_name)
             cost = check_affordable(
                 operation.measure, payload.variables, self.operations.limits, signed_in=caller.signed_in
             )
         except RequestError:
-            await self.gate.charge(caller, 1)
+            if not paid:
+                await self.gate.charge(caller, 1)
             raise
         mutations = len(operation.measure.root_fields) if operation.kind == "mutation" else 0
         points = MUTATION_POINTS * mutations or 1 + cost // 100
-        await self.gate.charge(caller, points)
+        if points > paid:
+            await self.gate.charge(caller, points - paid)
         key = public_key(caller, operation, payload)
         return Request(caller, operation, payload.variables, request_id, key, points)
 

@@ -8,7 +8,8 @@ for a message that is too large. 4403 also ends a socket whose token has ended o
 
 import asyncio
 from collections.abc import Iterable
-from contextlib import ExitStack, aclosing, suppress
+from contextlib import AsyncExitStack, aclosing, suppress
+from functools import partial
 
 import orjson
 from starlette.types import Receive, Scope, Send
@@ -44,7 +45,7 @@ class GraphQLOverWebSocket:
         elif PROTOCOL in scope["subprotocols"]:
             await send({"type": "websocket.accept", "subprotocol": PROTOCOL})
             socket = _Socket(self._pipeline, headers, receive, send)
-            with socket.held:
+            async with socket.held:
                 await socket.run()
         else:
             await send({"type": "websocket.accept"})
@@ -78,7 +79,7 @@ class _Socket:
         self._receive = receive
         self._send = send
         self._caller: Caller | None = None
-        self.held = ExitStack()
+        self.held = AsyncExitStack()
         self._heard = True
         self._tasks = asyncio.TaskGroup()
         self._operations: dict[str, asyncio.Task[None]] = {}
@@ -144,15 +145,14 @@ class _Socket:
         if self._caller is not None:
             raise _Close(4429, "Too many initialisation requests")
         given = payload if isinstance(payload, dict) else {}
-        authorization, municipality = given.get("authorization"), given.get("municipality")
-        if not isinstance(payload, dict | None) or not all(
-            isinstance(v, str | None) for v in (authorization, municipality)
-        ):
+        # In any letters, as a header's name: who signs in is not to be taken for nobody.
+        said = [value for name, value in given.items() if name.lower() == "authorization" and value is not None]
+        municipality = given.get("municipality")
+        if not isinstance(payload, dict | None) or not all(isinstance(v, str | None) for v in (*said, municipality)):
             raise _Close(4400, "Invalid connection_init payload")
-        said = [] if authorization is None else [authorization]
         try:
             caller = await admit(self._pipeline.gate, self._headers, municipality=municipality, authorization=said)
-            self.held.enter_context(self._pipeline.gate.hold(caller, "socket"))
+            await self.held.enter_async_context(self._pipeline.gate.hold(caller, "socket"))
         except Exception as error:
             failure = self._pipeline.errors.refused(error, request_id=request_id(None))
             again = failure.status >= 429
@@ -175,7 +175,7 @@ class _Socket:
     async def _run(self, id: str, payload: dict[str, object], caller: Caller) -> None:
         name, request = request_id(None), None
         try:
-            request = await self._pipeline.accept(caller, read_payload(payload), name)
+            request = await self._pipeline.accept(caller, partial(read_payload, payload), name)
             async with aclosing(await self._pipeline.open(request)) as answers:
                 async for answer in answers:
                     await self._write(_frame(b"next", id, answer.body))

@@ -11,7 +11,8 @@ would try again. Statuses are for who is asking (401, 403, 404) and for what tim
 import asyncio
 from asyncio import FIRST_COMPLETED
 from collections.abc import AsyncGenerator
-from contextlib import ExitStack, aclosing, suppress
+from contextlib import AsyncExitStack, aclosing, suppress
+from functools import partial
 
 from starlette.types import Receive, Scope, Send
 
@@ -46,10 +47,10 @@ class GraphQLOverSSE:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope)
-        with ExitStack() as held:
+        async with AsyncExitStack() as held:
             await self._serve(scope, headers, receive, send, held)
 
-    async def _serve(self, scope: Scope, headers: Headers, receive: Receive, send: Send, held: ExitStack) -> None:
+    async def _serve(self, scope: Scope, headers: Headers, receive: Receive, send: Send, held: AsyncExitStack) -> None:
         name, request, caller = request_id(headers.get(b"x-request-id")), None, None
         try:
             if scope["method"] not in ("GET", "POST"):
@@ -59,14 +60,14 @@ class GraphQLOverSSE:
                 check_content(headers)
                 body = await read_body(headers, receive)
                 caller = await admit(self._pipeline.gate, headers)
-                held.enter_context(self._pipeline.gate.hold(caller, "stream"))
-                payload = read_body_payload(body)
+                await held.enter_async_context(self._pipeline.gate.hold(caller, "stream"))
+                read = partial(read_body_payload, body)
             else:
                 parameters = query_parameters(scope)
                 caller = await admit(self._pipeline.gate, headers, municipality=parameters.pop("municipality", None))
-                held.enter_context(self._pipeline.gate.hold(caller, "stream"))
-                payload = read_parameters(parameters)
-            request = await self._pipeline.accept(caller, payload, name)
+                await held.enter_async_context(self._pipeline.gate.hold(caller, "stream"))
+                read = partial(read_parameters, parameters)
+            request = await self._pipeline.accept(caller, read, name)
             if scope["method"] == "GET" and request.operation.kind == "mutation":
                 raise MethodNotAllowed("GET is for queries and subscriptions; use POST.", "POST")
             answers = await self._pipeline.open(request)

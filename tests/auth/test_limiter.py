@@ -2,6 +2,7 @@ import asyncio
 import math
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from uuid import UUID
 
@@ -10,7 +11,9 @@ from redis.asyncio import Redis
 
 from backend.errors import RateLimited
 from backend.realtime import limiter as limiter_module
+from backend.realtime.allowances import Allowances
 from backend.realtime.limiter import RESIDENT_RATE, RateLimiter, rate_key
+from backend.realtime.redis import open_redis
 
 pytestmark = pytest.mark.anyio
 
@@ -80,6 +83,18 @@ async def test_after_a_burst_of_600_points_100_more_come_at_the_callers_rate(
     await charge(limiter, 600, resident)
     assert await wait_after(limiter, 100, resident) == wait
     assert await wait_after(limiter_on(redis), 100, resident) == wait
+
+
+async def test_a_refusal_tells_what_was_asked_for_what_is_there_and_how_fast_it_comes_back(redis: Redis) -> None:
+    gone = Redis.from_url("unix:///nowhere/valkey.sock", socket_timeout=0.25, retry=None)
+    for limiter, most, rate in ((limiter_on(redis), 600, 33.3), (limiter_on(gone), 300, 16.7)):
+        await charge(limiter, most - 50)
+        with pytest.raises(RateLimited) as refusal:
+            await charge(limiter, 200)
+        told = refusal.value.extensions["cost"]
+        assert isinstance(told, dict)
+        assert 50 <= told.pop("available") < 100  # Redis has a clock of its own
+        assert told == {"requested": 200, "actual": 0, "restoreRate": rate}
 
 
 async def test_one_point_short_is_a_second_at_least(redis: Redis) -> None:
@@ -248,6 +263,7 @@ async def test_a_paused_redis_is_asked_once_a_second(redis: Redis, valkey: tuple
     clock = Clock()
     limiter = limiter_on(redis, clock)
     await charge(limiter, 1)
+    clock.now += limiter_module.LEASE_SECONDS  # what was taken ahead is lost
     valkey[0].send_signal(signal.SIGSTOP)
     try:
         await charge(limiter, 10)  # waits for Redis in vain
@@ -261,6 +277,37 @@ async def test_a_paused_redis_is_asked_once_a_second(redis: Redis, valkey: tuple
     clock.now += 1
     await charge(limiter, 600)
     assert await wait_after(limiter, 100) == 3
+
+
+async def test_nobody_waits_longer_for_the_batches_of_others(
+    redis: Redis, valkey: tuple[subprocess.Popen[bytes], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limiter_module, "LARGEST_BATCH", 1)
+    limiter = limiter_on(redis, time.monotonic)
+    asked: list[object] = []
+    take = limiter._take
+
+    async def counting(keys: list[str], args: list[bytes]) -> object:
+        asked.append(keys)
+        return await take(keys, args)
+
+    monkeypatch.setattr(limiter, "_take", counting)
+    valkey[0].send_signal(signal.SIGSTOP)
+    try:
+        await asyncio.gather(*(charge(limiter, 1, UUID(int=n)) for n in range(12)))
+    finally:
+        valkey[0].send_signal(signal.SIGCONT)
+    await limiter._leases._worker if limiter._leases._worker else None
+    assert 1 <= len(asked) <= 3  # 12 batches would be three seconds
+
+
+async def test_a_cluster_that_cannot_be_reached_is_a_redis_that_is_away() -> None:
+    nobody = open_redis("redis+cluster://127.0.0.1:1")
+    limiter = RateLimiter(nobody, enabled=True)
+    await charge(limiter, 300)
+    assert await wait_after(limiter, 100) == 6
+    allowances = Allowances(nobody, secret=b"x" * 32, enabled=True)
+    await allowances.take("GROUPS", municipality_id=ILOLA, subjects=[AAMU], network=NETWORK)
 
 
 @pytest.mark.parametrize("value", [b"", b"nan", b"-inf", b"1e300", b"poison", b"-5"])

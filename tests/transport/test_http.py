@@ -1,5 +1,8 @@
 """Promises E1 to E11 and E16 over `POST` and `GET /graphql`."""
 
+import gc
+import weakref
+from contextlib import suppress
 from typing import Any
 
 import httpx2
@@ -7,7 +10,8 @@ import orjson
 import pytest
 from structlog.testing import capture_logs
 
-from backend.transport import incoming, pipeline
+from backend.errors import RequestError
+from backend.transport import incoming, operations, pipeline
 from tests.transport import toy
 from tests.transport.wire import Wire
 
@@ -338,7 +342,31 @@ async def test_points_are_charged_by_cost(client: httpx2.AsyncClient, gate: toy.
     await ask(client, "{ ideas(first: 100) { nodes { comments { nodes { id } } } } }", authorization="Bearer good")
     await ask(client, 'mutation { a: edit(input: {title: "1"}) { title } b: edit(input: {title: "2"}) { title } }')
     await ask(client, "{ nope }")
-    assert gate.charged == [1, 1 + 22, 10, 1]
+    assert gate.charged == [1, 1, 22, 1, 9, 1]  # of what isn't remembered a point is taken before it is read
+    gate.charged.clear()
+    await ask(client, "{ ideas(first: 100) { nodes { comments { nodes { id } } } } }", authorization="Bearer good")
+    await ask(client, "{ nope }")
+    assert gate.charged == [1 + 22, 1]
+
+
+async def test_who_has_no_point_left_is_told_so_before_a_document_is_read(
+    client: httpx2.AsyncClient, gate: toy.ToyGate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    monkeypatch.setattr(operations, "parse", lambda text, **limits: read.append(text))
+    gate.budget = 0
+    for document in ("{ hello }", "{ nope }", "{ " * 900):
+        answer = await ask(client, document)
+        assert (answer.status_code, code(answer)) == (429, "RATE_LIMITED")
+    assert (gate.charged, read) == ([1, 1, 1], [])
+
+
+async def test_a_request_without_a_document_costs_a_point(client: httpx2.AsyncClient, gate: toy.ToyGate) -> None:
+    headers = {"content-type": "application/json"}
+    for body in (b"", b"[]", b"{", b'{"query":"{ hello }","variables":{"a":"\\u0000"}}'):
+        assert code(await client.post("/graphql", content=body, headers=headers)) == "BAD_USER_INPUT"
+    assert code(await client.get("/graphql?query=%7B")) == "GRAPHQL_PARSE_FAILED"
+    assert gate.charged == [1] * 5
 
 
 async def test_over_the_rate_is_429_with_retry_after(client: httpx2.AsyncClient, gate: toy.ToyGate) -> None:
@@ -442,3 +470,46 @@ async def test_a_subscription_by_post_is_told_where_to_go(client: httpx2.AsyncCl
     answer = await ask(client, "subscription { endless }")
     assert (answer.status_code, code(answer)) == (400, "BAD_USER_INPUT")
     assert "/graphql/stream" in answer.json()["errors"][0]["message"]
+
+
+async def test_e16_a_body_in_crumbs_is_not_read_to_its_end() -> None:
+    app = toy.create_app(toy.pipeline(toy.ToyGate()))
+    async with Wire(app, "http", "/graphql", {"content-type": "application/json"}, method="POST") as wire:
+        for _ in range(incoming.MAX_PIECES + 1):
+            wire.put({"type": "http.request", "body": b" ", "more_body": True})
+        assert (await wire.take())["status"] == 413
+
+
+async def test_long_headers_are_not_remembered(gate: toy.ToyGate) -> None:
+    doors, caller = incoming.Doors(gate), toy.ToyCaller(("ilola", "fi"), False, None)
+    for forwarded, remembered in ((b"192.0.2.1", True), (b"192.0.2.1, " * 200, False)):
+        headers = incoming.Headers({"headers": [(b"x-forwarded-for", forwarded)]})
+        doors.put(headers, incoming.Door(caller, "application/json"))
+        assert (doors.get(headers) is not None) == remembered
+
+
+def test_a_refusal_that_is_remembered_keeps_nothing_of_the_request() -> None:
+    class Sent(str):
+        pass
+
+    kept, ran = toy.operations(), []
+
+    def send(document: str) -> None:
+        sent = Sent("variables, headers, and who sent them")
+        ran.append(weakref.ref(sent))
+        with suppress(RequestError):
+            kept.prepare(document)
+
+    for document in (
+        "{ nope }",
+        "{ hello(name: 5) }",
+        '{ ideas(after: "\\u0000") { nodes { id } } }',
+        "{ a " * 30,
+        "{ " * 900,
+    ):
+        send(document)
+        send(document)
+    gc.collect()
+    assert [each() for each in ran] == [None] * 10
+    remembered = [each for each in kept._known._found.values() if isinstance(each, RequestError)]
+    assert [(each.__traceback__, each.__context__) for each in remembered] == [(None, None)] * 5

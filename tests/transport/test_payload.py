@@ -51,3 +51,9 @@ def test_usual_bodies_are_not_looked_at_text_by_text(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(payload, "check_values", fail)
     body = json.dumps({"query": "{a}", "variables": {"title": "Pöytä rantaan, 5 €"}}, ensure_ascii=False).encode()
     assert read_body_payload(body).variables == {"title": "Pöytä rantaan, 5 €"}
+
+
+def test_values_are_counted_while_they_are_looked_at_and_not_when_all_were() -> None:
+    variables = {str(n): [1] * 99 for n in range(600)}
+    with pytest.raises(BadUserInput, match=r"`variables.9.98` is beyond the 1,000 values"):
+        check_values(variables, "variables")

@@ -99,7 +99,14 @@ async def test_the_token_and_the_municipality_come_with_init_or_headers() -> Non
 
 
 @pytest.mark.parametrize(
-    "payload", [{"authorization": "Bearer bad"}, {"authorization": ""}, {"municipality": "nowhere"}]
+    "payload",
+    [
+        {"authorization": "Bearer bad"},
+        {"Authorization": "Bearer bad"},
+        {"authorization": "Bearer good", "Authorization": "Bearer good"},
+        {"authorization": ""},
+        {"municipality": "nowhere"},
+    ],
 )
 async def test_e6_who_is_not_admitted_closes_4403(payload: dict[str, str]) -> None:
     async with connect() as wire:

@@ -5,7 +5,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -311,7 +311,7 @@ class ToyGate:
         if self.budget < 0:
             raise RateLimited(7)
 
-    def hold(self, caller: Caller, kind: str) -> AbstractContextManager[None]:
+    def hold(self, caller: Caller, kind: str) -> AbstractAsyncContextManager[None]:
         del caller, kind
         return nullcontext()
 
