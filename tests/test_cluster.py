@@ -20,6 +20,7 @@ from backend.realtime.connections import Connections
 from backend.realtime.hub import Hub
 from backend.realtime.limiter import RateLimiter
 from backend.realtime.redis import open_redis
+from tests.test_redis_client import forgotten
 
 pytestmark = pytest.mark.anyio
 
@@ -88,3 +89,9 @@ async def test_a_cluster_limits_wakes_and_holds_boards(cluster: str) -> None:
     assert await redis.hget(state_key(HERE), "left over") is None
     await redis.aclose()
     await listener.aclose()
+
+
+async def test_a_cancellation_is_never_lost_there_either(cluster: str) -> None:
+    client = open_redis(cluster)
+    assert await forgotten(client) == []
+    await client.aclose()
