@@ -52,8 +52,9 @@ def settings_for(data_dir: Path, *required: str, **overrides: object) -> Setting
         fail(str(error))
 
 
-def check_schema(settings: Settings) -> None:
-    """Ends the command where the database lacks something; one that is away may come back."""
+def _check_schema(settings: Settings) -> None:
+    """Ends the command where the database lacks something; one that is away may come back. (A server starts all the
+    same, and says in `/readyz` what is missing.)"""
     import asyncpg
 
     from backend.commands import migrate_database
@@ -117,7 +118,6 @@ def serve(data_dir: DataDir = DATA) -> None:
         load_login_providers(settings.login_providers_file)
     except SettingsError as error:
         fail(str(error))
-    check_schema(settings)
     # The server's workers are processes of their own and read the environment for themselves.
     os.environ["HEITTO_DATABASE_URL"] = settings.database_url
     os.environ["HEITTO_REDIS_URL"] = settings.redis_url
@@ -144,7 +144,7 @@ def worker(data_dir: DataDir = DATA) -> None:
         sending(settings)
     except SettingsError as error:
         fail(str(error))
-    check_schema(settings)
+    _check_schema(settings)
     run(run_worker(settings))
 
 

@@ -59,6 +59,8 @@ GUARDS = (
     (b"referrer-policy", b"no-referrer"),
 )
 
+_AWAY = (RequestError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
 log = structlog.get_logger()
 
 
@@ -124,7 +126,9 @@ def create_app(settings: Settings | None = None) -> Starlette:
             gate.open(opened)
             opened.revocations.changed = pipeline.review
             pipeline.finished = FinishedAnswers(opened.changes, opened.answers)
+            telling = asyncio.create_task(_tell_if_behind(opened))
             yield
+            telling.cancel()
             pipeline.drain()
 
     async def readyz(request: Request) -> Response:
@@ -197,6 +201,13 @@ async def _metrics(request: Request) -> Response:
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
+async def _tell_if_behind(services: Services) -> None:
+    with contextlib.suppress(*_AWAY):
+        async with acquire(services.background) as conn:
+            if behind := await pending(conn):
+                log.warning("database_behind", migrations=len(behind), todo="run heitto migrate")
+
+
 async def _ready(services: Services) -> Response:
     """503 and which one is missing; without Redis alone the service is degraded, and ready."""
     checks = {"postgresql": "ok", "schema": "ok", "redis": "ok"}
@@ -204,7 +215,7 @@ async def _ready(services: Services) -> Response:
         async with asyncio.timeout(2), acquire(services.background) as conn:
             if await pending(conn):
                 checks["schema"] = "behind: run heitto migrate"
-    except (RequestError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except _AWAY:
         checks["postgresql"] = "away"
     try:
         await services.redis.ping()

@@ -1,13 +1,19 @@
 """What two people without a programmer get wrong at the start ends with one line that says what to do."""
 
+import asyncio
+import contextlib
 import os
 import socket
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
 from uuid import uuid4
 
+import httpx2
 import pytest
 
+from backend.commands import migrate_database
 from backend.embedded.servers import Servers
 from backend.settings import Settings, SettingsError, load_settings
 from tests.conftest import database, execute_sql
@@ -66,28 +72,61 @@ async def test_a_port_that_is_taken_is_told_in_one_line(settings: Settings) -> N
     assert len(ended.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize("command", ["serve", "worker"])
-async def test_a_database_that_was_not_migrated_is_told_in_one_line(
-    command: str, servers: Servers, settings: Settings
-) -> None:
+@pytest.fixture
+async def empty(servers: Servers, settings: Settings) -> AsyncIterator[dict[str, str]]:
+    """The environment of a process whose database has nothing in it."""
     name = f"test_{uuid4().hex}"
     await execute_sql(servers, f"CREATE DATABASE {name}")
-    given = {
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    yield {
+        **os.environ,
         "HEITTO_DATABASE_URL": database(servers, name),
         "HEITTO_REDIS_URL": settings.redis_url,
         "HEITTO_SECRET_KEY": "x" * 32,
         "HEITTO_SIGNING_KEY_FILE": str(settings.signing_key_file),
-        "HEITTO_PORT": "0",
+        "HEITTO_PORT": str(port),
     }
-    ended = subprocess.run(  # noqa: ASYNC221 # nothing else is to happen meanwhile
-        [sys.executable, "-m", "backend", command],
-        env={**os.environ, **given},
+    await execute_sql(servers, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def test_a_worker_is_told_in_one_line_that_its_database_was_not_migrated(empty: dict[str, str]) -> None:
+    ended = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "backend", "worker"],
+        env=empty,
         capture_output=True,
         text=True,
         timeout=30,
         check=False,
     )
-    await execute_sql(servers, f"DROP DATABASE {name} WITH (FORCE)")
     assert ended.returncode == 1
     assert ended.stderr.strip().endswith("run heitto migrate first")
     assert len(ended.stderr.strip().splitlines()) == 1
+
+
+async def test_a_server_on_a_database_that_was_not_migrated_says_so_and_is_ready_once_it_is(
+    empty: dict[str, str], tmp_path: Path
+) -> None:
+    log, url = tmp_path / "log", f"http://127.0.0.1:{empty['HEITTO_PORT']}/readyz"
+
+    async def ready(status: int) -> dict[str, str]:
+        async with asyncio.timeout(30), httpx2.AsyncClient() as client:
+            while True:
+                with contextlib.suppress(httpx2.TransportError):
+                    answer = await client.get(url)
+                    if answer.status_code == status:
+                        told: dict[str, str] = answer.json()
+                        return told
+                await asyncio.sleep(0.1)
+
+    with log.open("wb") as output:
+        server = subprocess.Popen([sys.executable, "-m", "backend", "serve"], env=empty, stdout=output, stderr=output)  # noqa: ASYNC220 # ends below
+    try:
+        assert (await ready(503))["schema"] == "behind: run heitto migrate"
+        await migrate_database(empty["HEITTO_DATABASE_URL"])
+        assert (await ready(200))["schema"] == "ok"
+    finally:
+        server.terminate()
+        server.wait(30)
+    assert log.read_text().count("run heitto migrate") == 1
