@@ -124,7 +124,7 @@ class Settings(BaseSettings):
     @classmethod
     def _address(cls, value: str) -> str:
         try:
-            return str(ip_address(value))
+            return str(ip_address("127.0.0.1" if value == "localhost" else value))
         except ValueError:
             raise ValueError("must be an IP address: 127.0.0.1, or 0.0.0.0 for all of this machine's") from None
 
