@@ -569,6 +569,8 @@ async def test_d12_a_token_comes_once_and_in_its_header(attacked: Attacked) -> N
         assert wrong == {}
         said = {"authorization": f"Bearer {token}"}
         assert await over_websocket(api, bearer(token), said) == (4403, "Forbidden")
+        spelt_twice = {**said, "Authorization": f"Bearer {token}"}
+        assert await over_websocket(api, [], spelt_twice) == (4403, "Forbidden")
         # Nowhere else is it looked for: who sends it there is nobody.
         for name in ("access_token", "token", "authorization", "jwt"):
             for more in ([], [(b"cookie", f"{name}={token}".encode())], [(f"x-{name}".encode(), token.encode())]):
@@ -578,7 +580,8 @@ async def test_d12_a_token_comes_once_and_in_its_header(attacked: Attacked) -> N
                     )
                     assert answer == (401, BODY)
         async with connected(api, []) as wire:
-            wire.say({"type": "connection_init", "payload": {"token": token, "Authorization": f"Bearer {token}"}})
+            payload = {"token": token, "access_token": token, "headers": {"authorization": f"Bearer {token}"}}
+            wire.say({"type": "connection_init", "payload": payload})
             assert await wire.hear() == {"type": "connection_ack"}
             wire.say({"type": "subscribe", "id": "1", "payload": {"query": SUBMIT % uuid4()}})
             assert (await wire.hear())["payload"] == orjson.loads(BODY)["errors"]
