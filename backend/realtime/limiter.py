@@ -22,7 +22,7 @@ from backend.batches import Batches
 from backend.errors import RateLimited
 from backend.realtime.redis import REDIS_FAILURES, Client
 
-LEASE_SECONDS = 5.0
+LEASE_SECONDS = 20.0
 REDIS_SECONDS = 0.25  # longest a request waits for Redis
 RETRY_SECONDS = 1.0  # after a failure Redis is left alone so long
 LARGEST_BATCH = 100  # callers that take points at once: a fifth of a millisecond of Redis
@@ -47,7 +47,7 @@ class Rate:
     def head_start(self) -> int:
         """Points taken ahead for a caller of unknown pace: what comes back within a lease, shared by four processes.
         Who asks once a lease, of all of them, so pays for no more than what they ask."""
-        return int(LEASE_SECONDS / self.interval / 4)
+        return min(int(LEASE_SECONDS / self.interval / 4), self.most_ahead)
 
     @property
     def most_ahead(self) -> int:
