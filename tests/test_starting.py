@@ -50,6 +50,10 @@ def test_origins_are_taken_as_browsers_and_apps_write_them(origin: str) -> None:
     assert load_settings(allowed_origins=origin).allowed_origins == (origin,)
 
 
+def test_localhost_is_an_address_to_listen_on() -> None:
+    assert load_settings(host="localhost").host == "127.0.0.1"
+
+
 async def test_a_port_that_is_taken_is_told_in_one_line(settings: Settings) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         given = {
